@@ -1,0 +1,7 @@
+"""Breaking linear classifiers on ImageNet with Caffe: datasets, nets, data gradients, fooling images, figures.
+
+Pixels are BGR, channel × height × width, 0..255 wherever Caffe is near; RGB exists in :mod:`foolcaffe.images` and in
+figures only. Every module imports only from modules nearer to the images than itself.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,235 @@
+#!/usr/bin/env bash
+# Real Caffe 1.0 (CPU) with pycaffe, from Debian bullseye's packages, without root.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+usage() {
+    cat <<TEXT
+usage: tools/install_caffe.sh [--prefix DIR] [--force] [--debian] [--quiet]
+
+Puts BVLC Caffe 1.0, pycaffe and a Python 3.9 for them into DIR (default: .caffe):
+    DIR/bin/caffe  DIR/bin/convert_imageset  DIR/bin/compute_image_mean  DIR/bin/python
+Debian bullseye's packages are downloaded with apt, signatures checked, and unpacked; nothing
+outside DIR is written, and no root is needed. DIR may be moved afterwards.
+A Caffe that the system already has (caffe on the PATH and "import caffe" in python3) is used as it is.
+
+    --prefix DIR  where to (default: .caffe in the checkout)
+    --force       install again even if DIR is there
+    --debian      take Debian's packages even if the system has a Caffe
+    --quiet       only errors
+
+environment:
+    DEBIAN_MIRROR   mirror that carries bullseye (default: the one that apt is configured with)
+    PYTHON_PACKAGES extra packages for DIR/bin/python
+TEXT
+}
+
+PREFIX=$ROOT/.caffe
+FORCE=
+SYSTEM=1
+while [ $# -gt 0 ]; do
+    case $1 in
+        --prefix) need_value "$1" $#; PREFIX=$2; shift ;;
+        --force) FORCE=1 ;;
+        --debian) SYSTEM= ;;
+        --quiet) QUIET=1 ;;
+        -h|--help) usage; exit 0 ;;
+        *) usage_error "unknown option '$1'" ;;
+    esac
+    shift
+done
+
+TOOLS="caffe convert_imageset compute_image_mean"
+# What foolcaffe needs beside pycaffe. protobuf <3.21 reads the caffe_pb2.py that Debian generated with protoc 3.12.
+PACKAGES="numpy<2 scikit-image matplotlib lmdb protobuf<3.21 six tqdm"
+# The closure of these is unpacked; of python3-caffe only the files of caffe itself, for its Debian dependencies
+# (ipython, pandas, …) come as current wheels or are not needed.
+CLOSURE="caffe libopenblas0-pthread libboost-python1.74.0 libpython3.9 python3.9 python3-distutils python3-lib2to3 python-pip-whl"
+NEED_KIB=$((1500 * 1024))
+WAYS_OUT=("ways out: DEBIAN_MIRROR=http://… (a mirror that carries bullseye: Debian's archive keeps it for good),"
+          "          the Docker image (README, Docker), or another engine: ENGINE=torch")
+
+works() { # works DIR: a Caffe that runs and imports
+    local tool
+    for tool in $TOOLS python; do [ -x "$1/bin/$tool" ] || return 1; done
+    "$1/bin/python" -c 'import caffe, lmdb, skimage, matplotlib, tqdm' >/dev/null 2>&1
+}
+
+if [ -z "$FORCE" ] && [ -e "$PREFIX" ]; then
+    if works "$PREFIX"; then
+        say "$PREFIX is there and works ($(head -n 1 "$PREFIX/SOURCE"))"
+        exit 0
+    fi
+    die "$PREFIX is there, but its caffe does not run" "remove it, or install over it with --force"
+fi
+
+AIDE=$PREFIX.partial     # everything happens here; the last step renames
+mkdir -p "$(dirname "$PREFIX")" 2>/dev/null && mkdir -p "$AIDE" 2>/dev/null \
+    || die "cannot write to $(dirname "$PREFIX")" "choose another place with --prefix"
+AIDE=$(cd "$AIDE" && pwd)
+exec 9>"$AIDE/lock"
+if command -v flock >/dev/null && ! flock -n 9; then die "another installation into $PREFIX is running"; fi
+
+publish() { # publish NEW: what is whole takes the place of what was
+    if [ -e "$PREFIX" ]; then mv "$PREFIX" "$AIDE/old"; fi
+    mv "$1" "$PREFIX"
+    rm -rf "$AIDE"
+}
+
+# 1. The system's own
+if [ -n "$SYSTEM" ]; then
+    found=1
+    for tool in $TOOLS; do command -v "$tool" >/dev/null || found=; done
+    if [ -n "$found" ] && python3 -c 'import caffe' >/dev/null 2>&1; then
+        rm -rf "$AIDE/system"; mkdir -p "$AIDE/system/bin"
+        for tool in $TOOLS; do ln -s "$(command -v "$tool")" "$AIDE/system/bin/$tool"; done
+        # a wrapper, for a symlink would hide a virtual environment's pyvenv.cfg from its python
+        printf '#!/bin/sh\nexec "%s" "$@"\n' "$(python3 -c 'import sys; print(sys.executable)')" > "$AIDE/system/bin/python"
+        chmod +x "$AIDE/system/bin/python"
+        printf 'system: %s\n' "$(command -v caffe)" > "$AIDE/system/SOURCE"
+        works "$AIDE/system" || die "the system has a Caffe, but its python3 lacks a package that foolcaffe needs" \
+            "$("$AIDE/system/bin/python" -c 'import lmdb, skimage, matplotlib, tqdm' 2>&1 | tail -n 1)" \
+            "install it there, or take Debian's Caffe instead: tools/install_caffe.sh --debian"
+        publish "$AIDE/system"
+        say "using the system's Caffe: $(command -v caffe)"
+        exit 0
+    fi
+fi
+
+# 2. What Debian's packages need
+for program in apt-get apt-cache dpkg dpkg-deb; do
+    command -v "$program" >/dev/null \
+        || die "no $program here: Debian's Caffe packages cannot be fetched on this system" "${WAYS_OUT[@]}"
+done
+KEYRING=${DEBIAN_KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}
+[ -r "$KEYRING" ] || die "Debian's signing keys are not at $KEYRING" \
+    "install the package debian-archive-keyring, or set DEBIAN_KEYRING" "${WAYS_OUT[@]}"
+free=$(free_kib "$AIDE")
+[ "$free" -ge "$NEED_KIB" ] || die "not enough space for $PREFIX: $((free / 1024)) MiB free, $((NEED_KIB / 1024)) MiB needed" \
+    "make room, or choose another place with --prefix"
+MIRROR=${DEBIAN_MIRROR:-}
+if [ -z "$MIRROR" ]; then
+    # shellcheck disable=SC2016  # $(…) is apt's own format
+    MIRROR=$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(REPO_URI)' 'Created-By: Packages' 2>/dev/null \
+        | awk -F'|' '$1 == "Debian" && $2 == "Debian" && !seen { print $3; seen = 1 }')
+    # before the first apt-get update apt knows no origins: then the first source that is configured
+    if [ -z "$MIRROR" ]; then
+        # shellcheck disable=SC2016
+        MIRROR=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null \
+            | awk '/\/debian\/?$/ && !seen { print; seen = 1 }')
+    fi
+fi
+[ -n "$MIRROR" ] || die "apt is configured with no Debian mirror" "set DEBIAN_MIRROR" "${WAYS_OUT[@]}"
+
+# 3. An apt of our own: own sources, own state, nothing installed, only bullseye
+mkdir -p "$AIDE/apt/lists/partial" "$AIDE/apt/cache/archives/partial"
+: > "$AIDE/apt/status"
+printf 'deb [signed-by=%s] %s bullseye main\n' "$KEYRING" "$MIRROR" > "$AIDE/apt/sources.list"
+cat > "$AIDE/apt/conf" <<TEXT
+Dir::Etc::sourcelist "$AIDE/apt/sources.list";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::State "$AIDE/apt";
+Dir::State::Lists "$AIDE/apt/lists";
+Dir::State::status "$AIDE/apt/status";
+Dir::Cache "$AIDE/apt/cache";
+APT::Install-Recommends "0";
+APT::Sandbox::User "";
+Acquire::Languages "none";
+Acquire::Retries "3";
+Acquire::Check-Valid-Until "0";
+Debug::NoLocking "1";
+TEXT
+own_apt() { APT_CONFIG=$AIDE/apt/conf "$@"; }
+LOG=$AIDE/log
+: > "$LOG"
+say "package lists of Debian bullseye"
+if ! own_apt apt-get update -o APT::Update::Error-Mode=any >>"$LOG" 2>&1; then
+    reason=$(grep -E '^(E|W|Err)' "$LOG" | tail -n 3)
+    case $reason in
+        *"Could not resolve"*|*"Could not connect"*|*"Unable to connect"*|*"Connection failed"*|*"timed out"*|*"Network is unreachable"*)
+            die "no network: the mirror $MIRROR cannot be reached" "$reason" "${WAYS_OUT[@]}" ;;
+        *"does not have a Release file"*|*"404"*)
+            die "the mirror $MIRROR does not carry Debian bullseye" "$reason" "${WAYS_OUT[@]}" ;;
+        *NO_PUBKEY*|*"not signed"*|*"invalid"*)
+            die "the signature of bullseye on $MIRROR is not one of $KEYRING" "$reason" ;;
+        *) die "apt could not read bullseye's package lists from $MIRROR" "$reason" "${WAYS_OUT[@]}" ;;
+    esac
+fi
+
+# 4. Download the closure (apt checks every file against the signed lists), and python3-caffe and patchelf alone
+say "downloading Caffe and the libraries it needs (about 95 MB)"
+fetch() {
+    own_apt "$@" >>"$LOG" 2>&1 && return
+    case $(tail -n 20 "$LOG") in
+        *"No space left"*|*"enough free space"*) die "the disk became full" "make room and run this again: what was downloaded is kept" ;;
+        *"Unable to locate package"*) die "the mirror $MIRROR has no caffe for $(dpkg --print-architecture)" "${WAYS_OUT[@]}" ;;
+        *) die "download from $MIRROR failed" "$(grep -E '^(E|Err)' "$LOG" | tail -n 3)" "run this again: what was downloaded is kept" ;;
+    esac
+}
+# shellcheck disable=SC2086
+fetch apt-get install -y --download-only $CLOSURE
+mkdir -p "$AIDE/alone"
+(cd "$AIDE/alone" && fetch apt-get download python3-caffe patchelf)
+
+# 5. Unpack. The rest of the closure (dpkg, perl, debconf, …) serves package management only; glibc must be the system's.
+say "unpacking"
+rm -rf "$AIDE/root" "$AIDE/patchelf" "$AIDE/packages"
+mkdir -p "$AIDE/root/bin" "$AIDE/patchelf"
+unpack() { dpkg-deb -x "$1" "$2" 2>>"$LOG" || die "unpacking $(basename "$1") failed" "$(tail -n 1 "$LOG")"; }
+for deb in "$AIDE"/apt/cache/archives/*.deb "$AIDE"/alone/python3-caffe_*.deb; do
+    name=$(basename "$deb"); name=${name%%_*}
+    case $name in
+        libc6|libc-bin) continue ;;
+        caffe|lib*|odbcinst1debian2|python3.9*|python3-caffe|python3-distutils|python3-lib2to3|python-pip-whl)
+            unpack "$deb" "$AIDE/root"
+            basename "$deb" .deb >> "$AIDE/packages" ;;
+    esac
+done
+unpack "$AIDE"/alone/patchelf_*.deb "$AIDE/patchelf"
+cd "$AIDE/root"
+rm -rf usr/share/doc usr/share/man usr/share/lintian usr/share/locale usr/include etc var
+TRIPLET=$(basename "$(dirname "$(find usr/lib -name 'libcaffe.so*' | head -n 1)")")
+
+# The programs find their libraries beside themselves, wherever the folder is moved to, and pass nothing on to
+# their children, as LD_LIBRARY_PATH would.
+rpath=
+for folder in "usr/lib/$TRIPLET/openblas-pthread" "usr/lib/$TRIPLET" "lib/$TRIPLET" usr/lib; do
+    rpath=$rpath${rpath:+:}'$ORIGIN/../../'$folder
+done
+for program in $TOOLS upgrade_net_proto_text upgrade_net_proto_binary upgrade_solver_proto_text extract_features python3.9; do
+    [ -e "usr/bin/$program" ] || continue
+    "$AIDE/patchelf/usr/bin/patchelf" --force-rpath --set-rpath "$rpath" "usr/bin/$program"
+    case $program in python3.9) ln -s ../usr/bin/python3.9 bin/python ;; *) ln -s "../usr/bin/$program" "bin/$program" ;; esac
+done
+
+# 6. Python: wheels of today beside Debian's pycaffe; a .pth with relative paths keeps the folder movable
+say "Python packages"
+mkdir -p site-packages
+SITE=usr/lib/python3/dist-packages
+printf '../../../../site-packages\n' > "$SITE/foolcaffe.pth"
+"bin/python" - > "$AIDE/pip.log" 2>&1 <<'TEXT' || die "pip could not be set up" "$(tail -n 3 "$AIDE/pip.log")"
+import glob, os, subprocess, sys
+wheels = glob.glob("usr/share/python-wheels/*.whl")
+code = "import sys; sys.path[:0] = %r; from pip._internal.cli.main import main; sys.exit(main(sys.argv[1:]))" % (
+    [os.path.abspath(w) for w in wheels],)
+sys.exit(subprocess.call([sys.executable, "-W", "ignore", "-c", code, "install", "--disable-pip-version-check",
+                          "--target", "site-packages", "pip", "setuptools"]))
+TEXT
+# shellcheck disable=SC2086
+bin/python -m pip install --disable-pip-version-check --no-warn-script-location --target site-packages --upgrade \
+    $PACKAGES ${PYTHON_PACKAGES:-} >>"$AIDE/pip.log" 2>&1 \
+    || die "pip could not install $PACKAGES" "$(grep -E '^(ERROR|error)' "$AIDE/pip.log" | tail -n 3)" \
+           "run this again: what was downloaded is kept"
+rm -rf usr/share/python-wheels
+
+# 7. It must run before it gets its name
+cd "$AIDE"
+works "$AIDE/root" || die "what was unpacked does not run" "$("$AIDE/root/bin/python" -c 'import caffe' 2>&1 | tail -n 2)" \
+    "$("$AIDE/root/bin/caffe" --version 2>&1 | tail -n 1)" "${WAYS_OUT[@]}"
+{
+    printf 'Debian bullseye: caffe %s (CPU)\n' "$(basename "$AIDE"/alone/python3-caffe_*.deb .deb | cut -d_ -f2)"
+    cat "$AIDE/packages"
+} > "$AIDE/root/SOURCE"
+publish "$AIDE/root"
+say "installed: $("$PREFIX/bin/caffe" --version 2>/dev/null | head -n 1), $("$PREFIX/bin/python" --version) in $PREFIX"
