@@ -1,0 +1,115 @@
+"""The engine behind Caffe's interface: real pycaffe, or torchcaffe. ``from foolcaffe.engine import caffe``.
+
+``FOOLCAFFE_ENGINE=caffe|torch`` chooses. Unset, it is real Caffe where there is one, else torchcaffe. The engine in use
+is printed once, on standard error; nothing falls back in silence.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from foolcaffe.errors import FoolCaffeError
+
+ENGINES = ("caffe", "torch")
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout (or, for an installed package, the folder that plays its part)."""
+
+_HOW_TO_GET = """engines, and how to get them:
+  caffe  real Caffe: `make .caffe` (Debian's packages, no root), the Docker image, or your own build;
+         its Python is .caffe/bin/python
+  torch  torchcaffe on PyTorch: `make .venv ENGINE=torch`, or `pip install -e .[torch]`
+choose with FOOLCAFFE_ENGINE=caffe|torch, or ENGINE= for make"""
+
+_loaded: Any = None
+
+
+def wanted() -> str:
+    """The engine that the environment asks for: ``caffe``, ``torch``, or an empty string for the default.
+
+    Raises:
+        FoolCaffeError: ``FOOLCAFFE_ENGINE`` names no engine.
+    """
+    name = os.environ.get("FOOLCAFFE_ENGINE", "")
+    if name and name not in ENGINES:
+        raise FoolCaffeError(f"FOOLCAFFE_ENGINE={name!r} is no engine", _HOW_TO_GET)
+    return name
+
+
+def caffe_python() -> Path | None:
+    """The Python that ``tools/install_caffe.sh`` installed real pycaffe for, or None."""
+    python = ROOT / ".caffe" / "bin" / "python"
+    return python if os.access(python, os.X_OK) else None
+
+
+def enter(module: str) -> None:
+    """Go on in the Python that has the engine: a command line calls this first.
+
+    Real pycaffe is built for one Python, ``.caffe/bin/python``. Where this Python cannot import it but that one is
+    there, the process is replaced by it, with the same arguments, saying so.
+
+    Args:
+        module: the module that runs as ``python -m``, ``foolcaffe.fool`` say.
+    """
+    name = wanted()
+    if name == "torch" or _has("caffe"):
+        return
+    python = caffe_python()
+    if python is None or (not name and _has("torch") and _has("torchcaffe.pycaffe")):
+        return
+    if os.environ.get("FOOLCAFFE_ENTERED"):
+        raise FoolCaffeError(f"{python} cannot import caffe", "install it again: tools/install_caffe.sh --force")
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
+    environment = {**os.environ, "PYTHONPATH": path, "FOOLCAFFE_ENTERED": "1"}
+    os.execve(python, [str(python), "-m", module, *sys.argv[1:]], environment)  # noqa: S606 - no shell is meant
+
+
+def _has(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the parent package is missing
+        return False
+
+
+def load() -> Any:
+    """The engine's ``caffe`` module.
+
+    Raises:
+        FoolCaffeError: the engine asked for is not there; the message says which are and how to get them.
+    """
+    global _loaded
+    if _loaded is None:
+        name = wanted() or ("caffe" if _has("caffe") else "torch")
+        _loaded = _load_caffe() if name == "caffe" else _load_torch()
+    return _loaded
+
+
+def _load_caffe() -> Any:
+    # glog writes every layer of every net to standard error unless told otherwise before the import
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    try:
+        module = importlib.import_module("caffe")
+    except ImportError as error:
+        raise FoolCaffeError(f"real pycaffe cannot be imported by {sys.executable}: {error}", _HOW_TO_GET) from None
+    print(f"engine: caffe {module.__version__} ({Path(module.__file__ or '').parent})", file=sys.stderr)
+    return module
+
+
+def _load_torch() -> Any:
+    try:
+        module = importlib.import_module("torchcaffe.pycaffe")
+        torch = importlib.import_module("torch")
+    except ImportError as error:
+        raise FoolCaffeError(f"torchcaffe cannot be imported by {sys.executable}: {error}", _HOW_TO_GET) from None
+    print(f"engine: torchcaffe {module.__version__} (PyTorch {torch.__version__})", file=sys.stderr)
+    return module
+
+
+def __getattr__(name: str) -> Any:
+    if name == "caffe":
+        return load()
+    raise AttributeError(name)
