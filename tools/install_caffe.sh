@@ -63,17 +63,17 @@ if [ -z "$FORCE" ] && [ -e "$PREFIX" ]; then
     die "$PREFIX is there, but its caffe does not run" "remove it, or install over it with --force"
 fi
 
-AIDE=$PREFIX.partial     # everything happens here; the last step renames
-mkdir -p "$(dirname "$PREFIX")" 2>/dev/null && mkdir -p "$AIDE" 2>/dev/null \
+ASIDE=$PREFIX.partial     # everything happens here; the last step renames
+mkdir -p "$(dirname "$PREFIX")" 2>/dev/null && mkdir -p "$ASIDE" 2>/dev/null \
     || die "cannot write to $(dirname "$PREFIX")" "choose another place with --prefix"
-AIDE=$(cd "$AIDE" && pwd)
-exec 9>"$AIDE/lock"
+ASIDE=$(cd "$ASIDE" && pwd)
+exec 9>"$ASIDE/lock"
 if command -v flock >/dev/null && ! flock -n 9; then die "another installation into $PREFIX is running"; fi
 
 publish() { # publish NEW: what is whole takes the place of what was
-    if [ -e "$PREFIX" ]; then mv "$PREFIX" "$AIDE/old"; fi
+    if [ -e "$PREFIX" ]; then mv "$PREFIX" "$ASIDE/old"; fi
     mv "$1" "$PREFIX"
-    rm -rf "$AIDE"
+    rm -rf "$ASIDE"
 }
 
 # 1. The system's own
@@ -81,16 +81,16 @@ if [ -n "$SYSTEM" ]; then
     found=1
     for tool in $TOOLS; do command -v "$tool" >/dev/null || found=; done
     if [ -n "$found" ] && python3 -c 'import caffe' >/dev/null 2>&1; then
-        rm -rf "$AIDE/system"; mkdir -p "$AIDE/system/bin"
-        for tool in $TOOLS; do ln -s "$(command -v "$tool")" "$AIDE/system/bin/$tool"; done
+        rm -rf "$ASIDE/system"; mkdir -p "$ASIDE/system/bin"
+        for tool in $TOOLS; do ln -s "$(command -v "$tool")" "$ASIDE/system/bin/$tool"; done
         # a wrapper, for a symlink would hide a virtual environment's pyvenv.cfg from its python
-        printf '#!/bin/sh\nexec "%s" "$@"\n' "$(python3 -c 'import sys; print(sys.executable)')" > "$AIDE/system/bin/python"
-        chmod +x "$AIDE/system/bin/python"
-        printf 'system: %s\n' "$(command -v caffe)" > "$AIDE/system/SOURCE"
-        works "$AIDE/system" || die "the system has a Caffe, but its python3 lacks a package that foolcaffe needs" \
-            "$("$AIDE/system/bin/python" -c 'import lmdb, skimage, matplotlib, tqdm' 2>&1 | tail -n 1)" \
+        printf '#!/bin/sh\nexec "%s" "$@"\n' "$(python3 -c 'import sys; print(sys.executable)')" > "$ASIDE/system/bin/python"
+        chmod +x "$ASIDE/system/bin/python"
+        printf 'system: %s\n' "$(command -v caffe)" > "$ASIDE/system/SOURCE"
+        works "$ASIDE/system" || die "the system has a Caffe, but its python3 lacks a package that foolcaffe needs" \
+            "$("$ASIDE/system/bin/python" -c 'import lmdb, skimage, matplotlib, tqdm' 2>&1 | tail -n 1)" \
             "install it there, or take Debian's Caffe instead: tools/install_caffe.sh --debian"
-        publish "$AIDE/system"
+        publish "$ASIDE/system"
         say "using the system's Caffe: $(command -v caffe)"
         exit 0
     fi
@@ -104,7 +104,7 @@ done
 KEYRING=${DEBIAN_KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}
 [ -r "$KEYRING" ] || die "Debian's signing keys are not at $KEYRING" \
     "install the package debian-archive-keyring, or set DEBIAN_KEYRING" "${WAYS_OUT[@]}"
-free=$(free_kib "$AIDE")
+free=$(free_kib "$ASIDE")
 [ "$free" -ge "$NEED_KIB" ] || die "not enough space for $PREFIX: $((free / 1024)) MiB free, $((NEED_KIB / 1024)) MiB needed" \
     "make room, or choose another place with --prefix"
 MIRROR=${DEBIAN_MIRROR:-}
@@ -122,17 +122,17 @@ fi
 [ -n "$MIRROR" ] || die "apt is configured with no Debian mirror" "set DEBIAN_MIRROR" "${WAYS_OUT[@]}"
 
 # 3. An apt of our own: own sources, own state, nothing installed, only bullseye
-mkdir -p "$AIDE/apt/lists/partial" "$AIDE/apt/cache/archives/partial"
-: > "$AIDE/apt/status"
-printf 'deb [signed-by=%s] %s bullseye main\n' "$KEYRING" "$MIRROR" > "$AIDE/apt/sources.list"
-cat > "$AIDE/apt/conf" <<TEXT
-Dir::Etc::sourcelist "$AIDE/apt/sources.list";
+mkdir -p "$ASIDE/apt/lists/partial" "$ASIDE/apt/cache/archives/partial"
+: > "$ASIDE/apt/status"
+printf 'deb [signed-by=%s] %s bullseye main\n' "$KEYRING" "$MIRROR" > "$ASIDE/apt/sources.list"
+cat > "$ASIDE/apt/conf" <<TEXT
+Dir::Etc::sourcelist "$ASIDE/apt/sources.list";
 Dir::Etc::sourceparts "/dev/null";
 Dir::Etc::preferencesparts "/dev/null";
-Dir::State "$AIDE/apt";
-Dir::State::Lists "$AIDE/apt/lists";
-Dir::State::status "$AIDE/apt/status";
-Dir::Cache "$AIDE/apt/cache";
+Dir::State "$ASIDE/apt";
+Dir::State::Lists "$ASIDE/apt/lists";
+Dir::State::status "$ASIDE/apt/status";
+Dir::Cache "$ASIDE/apt/cache";
 APT::Install-Recommends "0";
 APT::Sandbox::User "";
 Acquire::Languages "none";
@@ -140,8 +140,8 @@ Acquire::Retries "3";
 Acquire::Check-Valid-Until "0";
 Debug::NoLocking "1";
 TEXT
-own_apt() { APT_CONFIG=$AIDE/apt/conf "$@"; }
-LOG=$AIDE/log
+own_apt() { APT_CONFIG=$ASIDE/apt/conf "$@"; }
+LOG=$ASIDE/log
 : > "$LOG"
 say "package lists of Debian bullseye"
 if ! own_apt apt-get update -o APT::Update::Error-Mode=any >>"$LOG" 2>&1; then
@@ -169,25 +169,25 @@ fetch() {
 }
 # shellcheck disable=SC2086
 fetch apt-get install -y --download-only $CLOSURE
-mkdir -p "$AIDE/alone"
-(cd "$AIDE/alone" && fetch apt-get download python3-caffe patchelf)
+mkdir -p "$ASIDE/alone"
+(cd "$ASIDE/alone" && fetch apt-get download python3-caffe patchelf)
 
 # 5. Unpack. The rest of the closure (dpkg, perl, debconf, …) serves package management only; glibc must be the system's.
 say "unpacking"
-rm -rf "$AIDE/root" "$AIDE/patchelf" "$AIDE/packages"
-mkdir -p "$AIDE/root/bin" "$AIDE/patchelf"
+rm -rf "$ASIDE/root" "$ASIDE/patchelf" "$ASIDE/packages"
+mkdir -p "$ASIDE/root/bin" "$ASIDE/patchelf"
 unpack() { dpkg-deb -x "$1" "$2" 2>>"$LOG" || die "unpacking $(basename "$1") failed" "$(tail -n 1 "$LOG")"; }
-for deb in "$AIDE"/apt/cache/archives/*.deb "$AIDE"/alone/python3-caffe_*.deb; do
+for deb in "$ASIDE"/apt/cache/archives/*.deb "$ASIDE"/alone/python3-caffe_*.deb; do
     name=$(basename "$deb"); name=${name%%_*}
     case $name in
         libc6|libc-bin) continue ;;
         caffe|lib*|odbcinst1debian2|python3.9*|python3-caffe|python3-distutils|python3-lib2to3|python-pip-whl)
-            unpack "$deb" "$AIDE/root"
-            basename "$deb" .deb >> "$AIDE/packages" ;;
+            unpack "$deb" "$ASIDE/root"
+            basename "$deb" .deb >> "$ASIDE/packages" ;;
     esac
 done
-unpack "$AIDE"/alone/patchelf_*.deb "$AIDE/patchelf"
-cd "$AIDE/root"
+unpack "$ASIDE"/alone/patchelf_*.deb "$ASIDE/patchelf"
+cd "$ASIDE/root"
 rm -rf usr/share/doc usr/share/man usr/share/lintian usr/share/locale usr/include etc var
 TRIPLET=$(basename "$(dirname "$(find usr/lib -name 'libcaffe.so*' | head -n 1)")")
 
@@ -199,7 +199,7 @@ for folder in "usr/lib/$TRIPLET/openblas-pthread" "usr/lib/$TRIPLET" "lib/$TRIPL
 done
 for program in $TOOLS upgrade_net_proto_text upgrade_net_proto_binary upgrade_solver_proto_text extract_features python3.9; do
     [ -e "usr/bin/$program" ] || continue
-    "$AIDE/patchelf/usr/bin/patchelf" --force-rpath --set-rpath "$rpath" "usr/bin/$program"
+    "$ASIDE/patchelf/usr/bin/patchelf" --force-rpath --set-rpath "$rpath" "usr/bin/$program"
     case $program in python3.9) ln -s ../usr/bin/python3.9 bin/python ;; *) ln -s "../usr/bin/$program" "bin/$program" ;; esac
 done
 
@@ -208,7 +208,7 @@ say "Python packages"
 mkdir -p site-packages
 SITE=usr/lib/python3/dist-packages
 printf '../../../../site-packages\n' > "$SITE/foolcaffe.pth"
-"bin/python" - > "$AIDE/pip.log" 2>&1 <<'TEXT' || die "pip could not be set up" "$(tail -n 3 "$AIDE/pip.log")"
+"bin/python" - > "$ASIDE/pip.log" 2>&1 <<'TEXT' || die "pip could not be set up" "$(tail -n 3 "$ASIDE/pip.log")"
 import glob, os, subprocess, sys
 wheels = glob.glob("usr/share/python-wheels/*.whl")
 code = "import sys; sys.path[:0] = %r; from pip._internal.cli.main import main; sys.exit(main(sys.argv[1:]))" % (
@@ -218,18 +218,18 @@ sys.exit(subprocess.call([sys.executable, "-W", "ignore", "-c", code, "install",
 TEXT
 # shellcheck disable=SC2086
 bin/python -m pip install --disable-pip-version-check --no-warn-script-location --target site-packages --upgrade \
-    $PACKAGES ${PYTHON_PACKAGES:-} >>"$AIDE/pip.log" 2>&1 \
-    || die "pip could not install $PACKAGES" "$(grep -E '^(ERROR|error)' "$AIDE/pip.log" | tail -n 3)" \
+    $PACKAGES ${PYTHON_PACKAGES:-} >>"$ASIDE/pip.log" 2>&1 \
+    || die "pip could not install $PACKAGES" "$(grep -E '^(ERROR|error)' "$ASIDE/pip.log" | tail -n 3)" \
            "run this again: what was downloaded is kept"
 rm -rf usr/share/python-wheels
 
 # 7. It must run before it gets its name
-cd "$AIDE"
-works "$AIDE/root" || die "what was unpacked does not run" "$("$AIDE/root/bin/python" -c 'import caffe' 2>&1 | tail -n 2)" \
-    "$("$AIDE/root/bin/caffe" --version 2>&1 | tail -n 1)" "${WAYS_OUT[@]}"
+cd "$ASIDE"
+works "$ASIDE/root" || die "what was unpacked does not run" "$("$ASIDE/root/bin/python" -c 'import caffe' 2>&1 | tail -n 2)" \
+    "$("$ASIDE/root/bin/caffe" --version 2>&1 | tail -n 1)" "${WAYS_OUT[@]}"
 {
-    printf 'Debian bullseye: caffe %s (CPU)\n' "$(basename "$AIDE"/alone/python3-caffe_*.deb .deb | cut -d_ -f2)"
-    cat "$AIDE/packages"
-} > "$AIDE/root/SOURCE"
-publish "$AIDE/root"
+    printf 'Debian bullseye: caffe %s (CPU)\n' "$(basename "$ASIDE"/alone/python3-caffe_*.deb .deb | cut -d_ -f2)"
+    cat "$ASIDE/packages"
+} > "$ASIDE/root/SOURCE"
+publish "$ASIDE/root"
 say "installed: $("$PREFIX/bin/caffe" --version 2>/dev/null | head -n 1), $("$PREFIX/bin/python" --version) in $PREFIX"
