@@ -20,6 +20,10 @@ MAX_KEY = 511
 """LMDB's limit for a key, which is eight digits, an underscore and the path."""
 
 
+_PLAIN = re.compile(rb"([^\0\n]*[^\0\n\s]) ([0-9]{1,9})\r?")
+"""Nearly every line; what does not match is looked at closely."""
+
+
 class Line(NamedTuple):
     """A line: its number (from 1), path, label; ``reason`` is empty, or why the line cannot be used."""
 
@@ -42,6 +46,10 @@ def parse(number: int, text: bytes, classes: int | None = None) -> Line:
         text: the line's bytes.
         classes: if given, labels must be below it.
     """
+    limit = MAX_LABEL + 1 if classes is None else classes
+    plain = _PLAIN.fullmatch(text)
+    if plain is not None and len(plain[1]) <= MAX_KEY - 9 and int(plain[2]) < limit:
+        return Line(number, plain[1], int(plain[2]), "")
     text = text[:-1] if text.endswith(b"\r") else text
     if not text.strip():
         return Line(number, b"", 0, "the line is blank")
@@ -56,7 +64,6 @@ def parse(number: int, text: bytes, classes: int | None = None) -> Line:
         return rejected("a space after the label: convert_imageset would store it with label 0", path.rstrip(b" "))
     if re.fullmatch(rb"[+-]?[0-9]+", label) is None:
         return rejected(f"the label {label[:40].decode('utf-8', 'backslashreplace')!r} is not a number")
-    limit = MAX_LABEL + 1 if classes is None else classes
     if len(label) > 12 or not 0 <= int(label) < limit:
         return rejected(f"the label {label.decode()[:24]} is out of range, expected 0..{limit - 1}")
     if not path:

@@ -88,9 +88,7 @@ def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = No
                 file.write((shard_folder(partial, number) / "crc32").read_bytes().ljust(CRC_BYTES * reports[number]["lines"], b"\0"))
             file.flush()
             os.fsync(file.fileno())
-        txn = store.read()
-        found_digest = shards.digest(shards.keys(txn), np.fromfile(folder / "crc32", "<u4"), 0)
-        txn.abort()
+        found_digest = shards.digest(store, folder / "crc32", 0)
         if len(store) != stored:
             raise FoolCaffeError(f"{folder} has {len(store)} records, the shards have {stored}", f"remove {folder} and merge again")
     decoders = [r["decoders"] for r in reports if r["decoders"]]

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from foolcaffe.lmdb.sources import Archive
 FORMAT = 1
 ROW_ROOM = 4096
 """No row is longer: paths are at most a key long, reasons a line."""
+_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -153,27 +155,16 @@ def make(folder: Path, wanted: dict[str, Any]) -> Plan:
         raise FoolCaffeError(f"{listing} lists no image", "a list has a line an image: <path below ROOT> <class id>")
     if count < wanted["shards"]:
         raise FoolCaffeError(f"{listing} has {count} lines, fewer than the {wanted['shards']} shards asked for")
-    repeated = {} if settings.keep_duplicates else _duplicates(listing, count)
-    digest = hashlib.sha256()
-    starts = np.memmap(aside / "items.idx", "<u8", "w+", shape=(count,))
-    rejected = at = 0
-    with Locator(os.fsencode(wanted["root"]), aside) as locator, (aside / "items.bin").open("wb") as file:
-        for line in listfile.read(listing, settings.classes):
-            reason = line.reason or repeated.get(line.number, "")
-            where = b"!" + reason.encode() if reason else locator.locate(line.path)
-            rejected += where.startswith(b"!")
-            row = b"%d\t%d\t%s\t%s\n" % (line.number, line.label, where.replace(b"\t", b" "), line.path[: listfile.MAX_KEY])
-            starts[line.number - 1] = at
-            at += file.write(row)
-            digest.update(row)
-        file.flush()
-        os.fsync(file.fileno())
-        archives = locator.archives
+    written = _write(aside, wanted, settings, count, {})
+    suspects = set() if settings.keep_duplicates else _equal(written.hashes)
+    repeated = _duplicates(listing, written.hashes, suspects) if suspects else {}
+    if repeated:
+        written = _write(aside, wanted, settings, count, repeated)
+    starts, digest, rejected, archives = written.starts, written.digest, written.rejected, written.archives
     if settings.shuffle is not None:
         # RandomState's streams are frozen (NEP 19): the same seed gives the same order with any NumPy
-        starts[:] = starts[np.random.RandomState(settings.shuffle).permutation(count)]  # noqa: NPY002
-    starts.flush()
-    del starts
+        starts = starts[np.random.RandomState(settings.shuffle).permutation(count)]  # noqa: NPY002
+    starts.astype("<u8").tofile(aside / "items.idx")
     identity = {k: v for k, v in wanted.items() if k != "list"}
     digest.update(json.dumps(identity, sort_keys=True).encode())
     write_json(aside / "plan.json", {
@@ -212,19 +203,53 @@ def _count_lines(listing: Path) -> int:
     return lines + (last != b"\n")
 
 
-def _duplicates(listing: Path, count: int) -> dict[int, str]:
-    """Lines whose path came before. Hashes are compared first, 8 bytes a line; then the paths of those that are equal."""
-    hashes = np.zeros(count, np.int64)
-    for line in listfile.read(listing):
-        hashes[line.number - 1] = hash(line.path) if not line.reason else 0
+class _Written(NamedTuple):
+    starts: Any
+    hashes: Any
+    digest: Any
+    rejected: int
+    archives: list[Archive]
+
+
+def _write(folder: Path, wanted: dict[str, Any], settings: Settings, count: int, repeated: dict[int, str]) -> _Written:
+    """Write the rows, in the list's order. Keeps 16 bytes an image: where its row starts, and its path's hash."""
+    starts, hashes = np.zeros(count, np.uint64), np.zeros(count, np.int64)
+    digest = hashlib.sha256()
+    rejected = at = 0
+    with Locator(os.fsencode(wanted["root"]), folder) as locator, (folder / "items.bin").open("wb") as file:
+        lines = listfile.read(Path(wanted["list"]), settings.classes)
+        for first in range(0, count, _BLOCK):
+            rows, paths = [], []
+            for number, path, label, reason in islice(lines, _BLOCK):
+                reason = reason or repeated.get(number, "")
+                where = b"!" + reason.encode().replace(b"\t", b" ") if reason else locator.locate(path)
+                rejected += where.startswith(b"!")
+                rows.append(b"%d\t%d\t%s\t%s\n" % (number, label, where, path[: listfile.MAX_KEY]))
+                paths.append(0 if reason else hash(path))
+            sizes = np.cumsum([0, *map(len, rows)])
+            starts[first : first + len(rows)] = at + sizes[:-1]
+            hashes[first : first + len(rows)] = paths
+            at += int(sizes[-1])
+            block = b"".join(rows)
+            file.write(block)
+            digest.update(block)
+        file.flush()
+        os.fsync(file.fileno())
+        return _Written(starts, hashes, digest, rejected, locator.archives)
+
+
+def _equal(hashes: Any) -> set[int]:
+    """Hashes that occur more than once; 0 stands for a line that does not count."""
     ordered = np.sort(hashes)
-    suspects = set(ordered[1:][(ordered[1:] == ordered[:-1]) & (ordered[1:] != 0)].tolist())
-    if not suspects:
-        return {}
+    return set(ordered[1:][(ordered[1:] == ordered[:-1]) & (ordered[1:] != 0)].tolist())
+
+
+def _duplicates(listing: Path, hashes: Any, suspects: set[int]) -> dict[int, str]:
+    """Lines whose path came before: of those whose hashes are equal, the paths are compared."""
     first: dict[bytes, listfile.Line] = {}
     found = {}
     for line in listfile.read(listing):
-        if not line.reason and hashes[line.number - 1] in suspects:
+        if not line.reason and int(hashes[line.number - 1]) in suspects:
             earlier = first.setdefault(line.path, line)
             if earlier is not line:
                 other = "" if earlier.label == line.label else f" with label {earlier.label}, here {line.label}"

@@ -12,9 +12,8 @@ import socket
 import struct
 import time
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +99,7 @@ def build(plan: Plan, shard: int, folder: Path, how: How, total: Sum | None = No
             raise FoolCaffeError(f"{folder}: {stored} stored and {len(rejected)} rejected are not {end - first} lines",
                                  "begin again with --restart")
         made = {"plan": plan.hash, "shard": shard, "first": first, "end": end, "lines": end - first, "stored": stored,
-                "digest": _digest(store, folder / "crc32", first), "rejected": as_rows(rejected),
+                "digest": digest(store, folder / "crc32", first), "rejected": as_rows(rejected),
                 "warned": as_rows(journal.warned()), "decoders": versions, "host": socket.gethostname(),
                 "seconds": round(time.monotonic() - started, 3)}
     write_json(folder / "report.json", made)
@@ -178,26 +177,26 @@ def _refusal(folder: Path, rejected: list[Entry], plan: Plan, many: str = "") ->
                           "--skip-bad; what was stored is kept"]))
 
 
-def keys(store: Any) -> Iterator[tuple[bytes, int]]:
-    """(key, length of the value) of all records of a database or transaction, in order; values are not read."""
-    for key, value in store.cursor():
-        yield bytes(key), len(value)
-
-
-def _digest(store: Store, crc: Path, first: int) -> str:
-    txn = store.read()
-    try:
-        return digest(keys(txn), np.fromfile(crc, "<u4"), first)
-    finally:
-        txn.abort()
-
-
-def digest(found: Iterator[tuple[bytes, int]], checksums: Any, first: int) -> str:
-    """SHA-256 over every record's key, length and CRC-32, in order.
+def digest(store: Store, crc: Path, first: int) -> str:
+    """SHA-256 over every record's key and the CRC-32 of its value, in order.
 
     Two databases of equal digests hold the same records, but for a coincidence of checksums (2⁻³² a record).
+
+    Args:
+        store: the database; only its keys are read.
+        crc: the checksums' file.
+        first: the position of its first.
     """
+    checksums = np.fromfile(crc, "<u4")
     total = hashlib.sha256()
-    for key, size in found:
-        total.update(struct.pack("<H", len(key)) + key + struct.pack("<II", size, int(checksums[int(key[:8]) - first])))
+    pack = struct.Struct("<HI").pack
+    txn = store.read()
+    with txn.cursor() as cursor:
+        keys = map(bytes, cursor.iternext(values=False))
+        while True:
+            block = [key + pack(len(key), checksums[int(key[:8]) - first]) for key in islice(keys, 1024)]
+            if not block:
+                break
+            total.update(b"".join(block))
+    txn.abort()
     return total.hexdigest()

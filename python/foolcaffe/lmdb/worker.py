@@ -80,16 +80,13 @@ class Worker:
         self._memory = memory
         self._view = memoryview(memory)
         self._bytes = np.frombuffer(memory, np.uint8)
-        self._shape = Shape.of(settings)
-        self._slot_bytes = self._shape.slot_bytes(chunk)
-        self._head = datum.head(*self._key_of_shape())
+        self._shape = shape = Shape.of(settings)
+        self._slot_bytes, self._stride = shape.slot_bytes(chunk), shape.stride
+        self._head = datum.head(shape.channels, shape.height, shape.width)
         self._tails: dict[int, bytes] = {}
         self._decoder = Decoder(settings.height, settings.width, settings.gray, settings.resize == "area", settings.max_pixels)
         self._fetcher = Fetcher(plan.root, plan.archives, plan.staging)
         self._cpu_seconds = cpu_seconds
-
-    def _key_of_shape(self) -> tuple[int, int, int]:
-        return self._shape.channels, self._shape.height, self._shape.width
 
     def run(self, slot: int, first: int, count: int, condemned: dict[str, str]) -> Any:
         """Work on positions [first, first + count) into a slot.
@@ -105,7 +102,7 @@ class Worker:
             try:
                 if str(index) in condemned:
                     raise BadImage(condemned[str(index)])
-                warning = self._store(base + HEADER + index * self._shape.stride, first + index, item, sizes)
+                warning = self._store(base + HEADER + index * self._stride, first + index, item, sizes)
                 if warning:
                     warned.append((index, warning))
             except BadImage as error:
