@@ -90,29 +90,32 @@ def kind_of(path: str) -> str:
     if start[:1] == b"\x80" and start[1:2] in b"\2\3\4\5":
         return "batch"
     if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
-        raise FoolCaffeError(f"{path} is compressed: its members cannot be reached one by one", "decompress it first (gunzip)")
+        raise FoolCaffeError(
+            f"{path} is compressed: its members cannot be reached one by one", "decompress it first (gunzip)"
+        )
     raise FoolCaffeError(f"{path} is no archive that is read here", "expected a tar, a zip, or a batch (npz or pickle)")
 
 
 def _tar(path: str, number: int) -> Iterator[Member]:
     with Path(path).open("rb") as file:
-        count = 0
-        for name, offset, size in _tar_members(file, path, 0, os.path.getsize(path), b"", nested=True):
-            count += 1
+        for count, (name, offset, size) in enumerate(
+            _tar_members(file, path, 0, Path(path).stat().st_size, b"", nested=True)
+        ):
             if count > MAX_MEMBERS or len(name) > MAX_NAME:
                 raise FoolCaffeError(f"{path} has too many members, or too long a name: {name[:80]!r}")
             yield name, b"r%d %d %d" % (number, offset, size)
 
 
-def _tar_members(file: IO[bytes], path: str, base: int, size: int, prefix: bytes, nested: bool
-                 ) -> Iterator[tuple[bytes, int, int]]:
+def _tar_members(
+    file: IO[bytes], path: str, base: int, size: int, prefix: bytes, nested: bool
+) -> Iterator[tuple[bytes, int, int]]:
     try:
         with tarfile.open(fileobj=_Window(file, base, size), mode="r:", errors="surrogateescape") as tar:
             while True:
                 member = tar.next()
                 if member is None:
                     break
-                tar.members = []  # tarfile keeps every header it has seen; a million of them is memory
+                tar.members = []  # type: ignore[attr-defined]  # tarfile keeps every header; a million of them is memory
                 if not member.isreg() or member.issparse():
                     continue
                 name = prefix + member.name.encode("utf-8", "surrogateescape").removeprefix(b"./")
@@ -145,8 +148,18 @@ def _zip(path: str, number: int) -> Iterator[Member]:
                 elif info.file_size > MAX_BYTES:
                     yield name, b"!%d bytes, more than the limit of %d" % (info.file_size, MAX_BYTES)
                 else:
-                    yield name, b"z%d %d %d %d %d %d" % (number, info.header_offset, info.compress_size, info.file_size,
-                                                         info.CRC, info.compress_type)
+                    yield (
+                        name,
+                        b"z%d %d %d %d %d %d"
+                        % (
+                            number,
+                            info.header_offset,
+                            info.compress_size,
+                            info.file_size,
+                            info.CRC,
+                            info.compress_type,
+                        ),
+                    )
     except (zipfile.BadZipFile, NotImplementedError) as error:
         raise FoolCaffeError(f"{path} is truncated or damaged: {error}", "get it again") from None
 
@@ -159,13 +172,17 @@ class Index:
         self._db = sqlite3.connect(file)
         self._db.execute("PRAGMA journal_mode=OFF")
         self._db.execute("PRAGMA synchronous=OFF")
-        self._db.execute("CREATE TABLE m (archive INTEGER, name BLOB, at BLOB, PRIMARY KEY (archive, name)) WITHOUT ROWID")
+        self._db.execute(
+            "CREATE TABLE m (archive INTEGER, name BLOB, at BLOB, PRIMARY KEY (archive, name)) WITHOUT ROWID"
+        )
 
     def add(self, archive: int, found: Iterator[Member]) -> None:
         """Take in an archive's members; a name that comes twice is unusable from then on."""
         self._db.executemany(
-            "INSERT INTO m VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = CAST('!two members of the archive have this name' AS BLOB)",
-            ((archive, name, at) for name, at in found))
+            "INSERT INTO m VALUES (?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET at = CAST('!two members of the archive have this name' AS BLOB)",
+            ((archive, name, at) for name, at in found),
+        )
         self._db.commit()
 
     def find(self, archive: int, name: bytes) -> bytes:

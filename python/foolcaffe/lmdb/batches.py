@@ -1,7 +1,7 @@
 """Batches of the downsampled ImageNet (Chrabaszcz, Loshchilov, Hutter 2017, arXiv:1707.08819), as npz or pickle.
 
 A batch is a dictionary of ``data`` (N × 3·side², uint8; a row is the planes R, G, B) and ``labels`` (1..1000, in the
-order of the devkit's ``map_clsloc.txt``, which is not that of the sorted wnids). Its members are named 0000000, 0000001, ….
+order of the devkit's ``map_clsloc.txt``, which is not that of the sorted wnids). Members are named 0000000, 0000001, ….
 """
 
 from __future__ import annotations

@@ -65,8 +65,9 @@ class Datum:
         if self.encoded:
             raise FoolCaffeError("the record holds an encoded image, raw pixels were expected")
         if len(self.data) != self.channels * self.height * self.width or not len(self.data):
-            raise FoolCaffeError(f"the record holds {len(self.data)} bytes, but says "
-                                 f"{self.channels} × {self.height} × {self.width}")
+            raise FoolCaffeError(
+                f"the record holds {len(self.data)} bytes, but says {self.channels} × {self.height} × {self.width}"
+            )
         return np.frombuffer(self.data, np.uint8).reshape(self.channels, self.height, self.width)
 
 
@@ -124,5 +125,5 @@ def blob(mean: npt.NDArray[np.float32]) -> bytes:
         mean: channels × height × width.
     """
     sizes = b"".join(_field(n, size) for n, size in enumerate((1, *mean.shape), 1))
-    data = np.ascontiguousarray(mean, dtype="<f4").tobytes()
+    data: bytes = np.ascontiguousarray(mean, dtype="<f4").tobytes()
     return sizes + varint(5 << 3 | _BYTES) + varint(len(data)) + data

@@ -16,15 +16,23 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-Pixels = npt.NDArray[np.uint8]
-
 MAX_PIXELS = 1 << 27
 """134 million; the largest image of ILSVRC2012 has a fifth of it. 400 MB decoded."""
 MAX_BYTES = 1 << 28
+_TRUNCATED = "Premature end of JPEG file"
 _EXIF = b"Exif\0\0"
 _PNG = b"\x89PNG\r\n\x1a\n"
-_OTHERS = ((b"GIF8", "a GIF"), (b"II*\0", "a TIFF"), (b"MM\0*", "a TIFF"), (b"RIFF", "a WebP"), (b"<", "text (HTML, XML or SVG)"),
-           (b"\0\0\0\x0cjP", "a JPEG 2000"), (b"%PDF", "a PDF"), (b"\x1f\x8b", "a gzip archive"), (b"PK\3\4", "a zip archive"))
+_OTHERS = (
+    (b"GIF8", "a GIF"),
+    (b"II*\0", "a TIFF"),
+    (b"MM\0*", "a TIFF"),
+    (b"RIFF", "a WebP"),
+    (b"<", "text (HTML, XML or SVG)"),
+    (b"\0\0\0\x0cjP", "a JPEG 2000"),
+    (b"%PDF", "a PDF"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"PK\3\4", "a zip archive"),
+)
 
 cv2.setNumThreads(0)  # the workers are the parallelism
 if hasattr(cv2, "ipp"):
@@ -48,7 +56,7 @@ class Decoder:
     area: bool = False
     max_pixels: int = MAX_PIXELS
 
-    def decode(self, data: bytes) -> tuple[Pixels, str]:
+    def decode(self, data: bytes) -> tuple[npt.NDArray[np.uint8], str]:
         """Decode and resize.
 
         Returns:
@@ -63,16 +71,17 @@ class Decoder:
         else:
             warning = ""
             self._check_other(data)
-            pixels = self._opencv(data)
+            # Caffe's OpenCV knows of no EXIF in a PNG
+            pixels = self._opencv(data, cv2.IMREAD_IGNORE_ORIENTATION)
         return self.resize(pixels), warning
 
-    def resize(self, pixels: Pixels) -> Pixels:
+    def resize(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """To ``height`` × ``width``, the aspect squashed, as Caffe does."""
         if pixels.shape[:2] == (self.height, self.width):
             return pixels
         shrinks = pixels.shape[0] >= self.height and pixels.shape[1] >= self.width
         how = cv2.INTER_AREA if self.area and shrinks else cv2.INTER_LINEAR
-        return cv2.resize(pixels, (self.width, self.height), interpolation=how)  # type: ignore[return-value]
+        return cv2.resize(pixels, (self.width, self.height), interpolation=how)
 
     def _check_size(self, height: int, width: int) -> None:
         if height * width > self.max_pixels:
@@ -80,11 +89,11 @@ class Decoder:
         if not height or not width:
             raise BadImage(f"{width} × {height} pixels")
 
-    def _jpeg(self, data: bytes) -> tuple[Pixels, str]:
+    def _jpeg(self, data: bytes) -> tuple[npt.NDArray[np.uint8], str]:
         try:
             height, width, space, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-        except ValueError:
-            raise BadImage("a JPEG without a readable header (truncated?)") from None
+        except (ValueError, KeyError):  # KeyError: a sampling that it has no name for
+            return self._strange_jpeg(data), ""
         self._check_size(height, width)
         smallest = (self.height, self.width) if self.area else (0, 0)
         warning = ""
@@ -93,7 +102,7 @@ class Decoder:
             pixels = simplejpeg.decode_jpeg(data, *arguments)
         except ValueError as error:
             warning = str(error)
-            if "Premature end of JPEG file" in warning:
+            if _TRUNCATED in warning:
                 raise BadImage("a truncated JPEG") from None
             try:
                 pixels = simplejpeg.decode_jpeg(data, *arguments, strict=False)
@@ -105,9 +114,17 @@ class Decoder:
             pixels = self._opencv(data)
         return (pixels[..., 0] if pixels.ndim == 3 and self.gray else pixels), warning
 
-    def _opencv(self, data: bytes) -> Pixels:
+    def _strange_jpeg(self, data: bytes) -> npt.NDArray[np.uint8]:
+        """A JPEG of a sampling that simplejpeg does not know but libjpeg, and so Caffe, reads."""
+        size = _jpeg_size(data)
+        if size is None or data.find(b"\xff\xd9", size[2]) < 0:
+            raise BadImage("a truncated JPEG" if size else "a JPEG without a readable header (truncated?)")
+        self._check_size(*size[:2])
+        return self._opencv(data)
+
+    def _opencv(self, data: bytes, flags: int = 0) -> npt.NDArray[np.uint8]:
         try:
-            mode = cv2.IMREAD_GRAYSCALE if self.gray else cv2.IMREAD_COLOR
+            mode = flags | (cv2.IMREAD_GRAYSCALE if self.gray else cv2.IMREAD_COLOR)
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
         except cv2.error as error:
             raise BadImage(f"OpenCV refuses it: {str(error).strip().splitlines()[-1][:160]}") from None
@@ -115,16 +132,16 @@ class Decoder:
             raise BadImage("decoding it needs more than the memory limit allows") from None
         if pixels is None:
             raise BadImage("a damaged image: OpenCV cannot decode it")
-        return pixels  # type: ignore[return-value]
+        return pixels
 
     def _check_other(self, data: bytes) -> None:
-        """PNG and BMP by their headers; anything else is refused, for the fewer decoders meet strange bytes the better."""
+        """PNG and BMP by their headers; else refused, for the fewer decoders meet strange bytes the better."""
         if not data:
             raise BadImage("the file is empty")
         if data.startswith(_PNG):
             self._check_png(data)
         elif data.startswith(b"BM") and len(data) >= 26:
-            size, offset, header, width, height = struct.unpack_from("<I4xIIii", data, 2)
+            _, offset, header, width, height = struct.unpack_from("<I4xIIii", data, 2)
             if header < 40:
                 raise BadImage("a BMP of a kind that is not read")
             self._check_size(abs(height), abs(width))
@@ -155,6 +172,21 @@ class Decoder:
         raise BadImage("a truncated PNG")
 
 
+def _jpeg_size(data: bytes) -> tuple[int, int, int] | None:
+    """Height, width and where the frame header ends, from the first frame header."""
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+            continue
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, at + 5)
+            return height, width, at + 9
+        at += 2 + struct.unpack_from(">H", data, at + 2)[0]
+    return None
+
+
 def _rotated(data: bytes) -> bool:
     """Whether EXIF asks for a rotation or a flip, or cannot be understood; OpenCV then decides."""
     at = data.find(_EXIF, 0, 1 << 16)
@@ -177,6 +209,17 @@ def _rotated(data: bytes) -> bool:
 
 def versions() -> dict[str, str]:
     """The decoders in use, for reports: records are equal where these are."""
-    jpeg = next((line.split(":", 1)[1].strip() for line in cv2.getBuildInformation().splitlines()
-                 if line.strip().startswith("JPEG:")), "")
-    return {"simplejpeg": simplejpeg.__version__, "opencv": cv2.__version__, "opencv_jpeg": jpeg, "numpy": np.__version__}
+    jpeg = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in cv2.getBuildInformation().splitlines()
+            if line.strip().startswith("JPEG:")
+        ),
+        "",
+    )
+    return {
+        "simplejpeg": simplejpeg.__version__,
+        "opencv": cv2.__version__,
+        "opencv_jpeg": jpeg,
+        "numpy": np.__version__,
+    }

@@ -1,8 +1,8 @@
 """What was rejected, and checksums, beside a database under construction.
 
-``journal.jsonl``: a line a rejected or warned-of image, on disk before the commit that passes over it. ``crc32``: four bytes a
-position, little-endian, the CRC-32 of the record's value, 0 where nothing is stored; not flushed at each commit, but
-made again from the records where a power cut lost it.
+``journal.jsonl``: a line a rejected or warned-of image, on disk before the commit that passes over it. ``crc32``: four
+bytes a position, little-endian, the CRC-32 of the record's value, 0 where nothing is stored; not flushed at each
+commit, but made again from the records when an interrupted shard is gone on with.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class Journal:
                 except (ValueError, TypeError):
                     continue  # torn by a power cut; the position is looked at again
                 self.entries[read.position] = read
-        self._torn = self._file.exists() and not self._file.read_bytes().endswith(b"\n") and self._file.stat().st_size > 0
+        self._torn = (
+            self._file.exists() and not self._file.read_bytes().endswith(b"\n") and self._file.stat().st_size > 0
+        )
 
     def close(self) -> None:
         """Flush and close."""

@@ -84,11 +84,15 @@ def read(listing: Path, classes: int | None = None) -> Iterator[Line]:
     try:
         file = listing.open("rb")
     except FileNotFoundError:
-        raise FoolCaffeError(f"no list at {listing}", "a list has a line an image: <path below ROOT> <class id>") from None
+        raise FoolCaffeError(
+            f"no list at {listing}", "a list has a line an image: <path below ROOT> <class id>"
+        ) from None
     with file:
         for number, text in enumerate(file, 1):
             if number > MAX_LINES:
-                raise FoolCaffeError(f"{listing} has more than {MAX_LINES} lines", "keys carry eight digits: split the list")
+                raise FoolCaffeError(
+                    f"{listing} has more than {MAX_LINES} lines", "keys carry eight digits: split the list"
+                )
             yield parse(number, text[:-1] if text.endswith(b"\n") else text, classes)
 
 

@@ -25,7 +25,7 @@ class Locator:
         self._staging = staging
         self._numbers: dict[bytes, int] = {}
         self._index = archives.Index(staging / "members.sqlite")
-        self._split = lru_cache(1 << 16)(self._split_uncached)
+        self._split = lru_cache(1 << 16)(split)
 
     def __enter__(self) -> Locator:
         return self
@@ -46,21 +46,21 @@ class Locator:
         archive, inner = found
         if archive not in self._numbers:
             number = self._numbers[archive] = len(self.archives)
-            where = os.path.abspath(os.fsdecode(archive))
+            where = str(Path(os.fsdecode(archive)).absolute())
             self.archives.append(Archive.of(where))
             self._index.add(number, archives.members(where, number, self._staging))
         return self._index.find(self._numbers[archive], inner + name)
 
-    @staticmethod
-    def _split_uncached(folder: bytes) -> tuple[bytes, bytes] | None:
-        """The file that a folder's path runs through, and what comes after it; None for a real (or no) folder."""
-        if not folder or os.path.isdir(folder):
-            return None
-        outer, inner = folder, b""
-        while outer and outer != b"/" and not os.path.lexists(outer):
-            outer, _, name = outer.rpartition(b"/")
-            inner = name + b"/" + inner
-        return (outer, inner) if os.path.isfile(outer) else None
+
+def split(folder: bytes) -> tuple[bytes, bytes] | None:
+    """The file that a folder's path runs through, and the rest, ending in a slash; None for a real (or no) folder."""
+    if not folder or os.path.isdir(folder):  # noqa: PTH112 - bytes
+        return None
+    outer, inner = folder, b""
+    while outer and outer != b"/" and not os.path.lexists(outer):
+        outer, _, name = outer.rpartition(b"/")
+        inner = name + b"/" + inner
+    return (outer, inner) if os.path.isfile(outer) else None  # noqa: PTH113 - bytes
 
 
 def check_root(root: str) -> bytes:
@@ -70,7 +70,7 @@ def check_root(root: str) -> bytes:
         FoolCaffeError: neither a folder nor in an archive.
     """
     text = os.fsencode(root if root.endswith("/") else root + "/")
-    text = os.fsencode(os.path.abspath(os.fsdecode(text))).rstrip(b"/") + b"/"
-    if not os.path.isdir(text) and Locator._split_uncached(text.rstrip(b"/")) is None:
+    text = os.fsencode(str(Path(os.fsdecode(text)).absolute())).rstrip(b"/") + b"/"
+    if not Path(os.fsdecode(text)).is_dir() and split(text.rstrip(b"/")) is None:
         raise FoolCaffeError(f"no folder or archive at {root}")
     return text

@@ -31,10 +31,12 @@ def locked(file: Path, what: str, shared: bool = False) -> Iterator[None]:
             try:
                 fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise FoolCaffeError(f"{what} is being built by another process",
-                                     "wait until it is done, or end it; two builds into one place would spoil each other") from None
+                raise FoolCaffeError(
+                    f"{what} is being built by another process",
+                    "wait until it is done, or end it; two builds into one place would spoil each other",
+                ) from None
             try:
-                same = os.path.samestat(os.fstat(handle), os.stat(file))
+                same = os.path.samestat(os.fstat(handle), file.stat())
             except FileNotFoundError:
                 same = False
             if not same:  # the holder before us removed the file: ours is no lock any more

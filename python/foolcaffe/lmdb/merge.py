@@ -52,8 +52,9 @@ def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = No
     for number in range(plan.shards):
         found = shards.report(shard_folder(partial, number), plan, number)
         if found is None:
-            raise FoolCaffeError(f"shard {number} of {plan.shards} is not finished",
-                                 f"run: python -m foolcaffe.lmdb shard DB {number}")
+            raise FoolCaffeError(
+                f"shard {number} of {plan.shards} is not finished", f"run: python -m foolcaffe.lmdb shard DB {number}"
+            )
         first, end = plan.range(number)
         if (found["first"], found["end"]) != (first, end) or found["stored"] + len(found["rejected"]) != end - first:
             raise FoolCaffeError(f"the report of shard {number} does not account for its lines {first}..{end - 1}")
@@ -68,7 +69,10 @@ def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = No
         data.unlink()
     if not data.exists():
         check_space(partial, stored, values)
-    with Store(folder, plan.count, values) as store, Progress(stored, "records", "merge", quiet, len(store)) as progress:
+    with (
+        Store(folder, plan.count, values) as store,
+        Progress(stored, "records", "merge", quiet, len(store)) as progress,
+    ):
         last = _last(store)
         if last and total is not None:
             total.spoil()
@@ -78,25 +82,42 @@ def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = No
                 continue
             for batch in _checked(source, report, last):
                 if total is not None and total.whole:
-                    total.add(value for _, value in batch)
+                    total.add(memoryview(value) for _, value in batch)
                 if store.put(batch, len(batch), append=True):
                     store.commit()
                 progress.advance(len(batch))
         store.finish()
         with (folder / "crc32").open("wb") as file:
             for number in range(plan.shards):
-                file.write((shard_folder(partial, number) / "crc32").read_bytes().ljust(CRC_BYTES * reports[number]["lines"], b"\0"))
+                file.write(
+                    (shard_folder(partial, number) / "crc32")
+                    .read_bytes()
+                    .ljust(CRC_BYTES * reports[number]["lines"], b"\0")
+                )
             file.flush()
             os.fsync(file.fileno())
         found_digest = shards.digest(store, folder / "crc32", 0)
         if len(store) != stored:
-            raise FoolCaffeError(f"{folder} has {len(store)} records, the shards have {stored}", f"remove {folder} and merge again")
+            raise FoolCaffeError(
+                f"{folder} has {len(store)} records, the shards have {stored}", f"remove {folder} and merge again"
+            )
     decoders = [r["decoders"] for r in reports if r["decoders"]]
-    report = {"plan": plan.hash, "shard": 0, "first": 0, "end": plan.count, "lines": plan.count, "stored": stored,
-              "digest": found_digest, "rejected": [row for r in reports for row in r["rejected"]],
-              "warned": [row for r in reports for row in r["warned"]], "decoders": decoders[0] if decoders else {},
-              "decoders_differ": any(d != decoders[0] for d in decoders), "hosts": sorted({r["host"] for r in reports}),
-              "seconds": round(sum(r["seconds"] for r in reports), 3), "asked": plan.asked}
+    report = {
+        "plan": plan.hash,
+        "shard": 0,
+        "first": 0,
+        "end": plan.count,
+        "lines": plan.count,
+        "stored": stored,
+        "digest": found_digest,
+        "rejected": [row for r in reports for row in r["rejected"]],
+        "warned": [row for r in reports for row in r["warned"]],
+        "decoders": decoders[0] if decoders else {},
+        "decoders_differ": any(d != decoders[0] for d in decoders),
+        "hosts": sorted({r["host"] for r in reports}),
+        "seconds": round(sum(r["seconds"] for r in reports), 3),
+        "asked": plan.asked,
+    }
     return folder, report
 
 
@@ -115,15 +136,19 @@ def _checked(source: Path, report: dict[str, Any], last: bytes) -> Iterator[list
     batch: list[tuple[bytes, bytes]] = []
     with Reader(source) as reader:
         if len(reader) != report["stored"]:
-            raise FoolCaffeError(f"{source} has {len(reader)} records, its report says {report['stored']}",
-                                 "it was changed after it was finished: remove it and make that shard again")
+            raise FoolCaffeError(
+                f"{source} has {len(reader)} records, its report says {report['stored']}",
+                "it was changed after it was finished: remove it and make that shard again",
+            )
         for key, view in reader.items():
             if key <= last:
                 continue
             value = bytes(view)
             if zlib.crc32(value) != checksums[int(key[:8]) - report["first"]]:
-                raise FoolCaffeError(f"{source}: record {key!r} is damaged: wrong checksum",
-                                     "the disk may be failing: remove that shard and make it again")
+                raise FoolCaffeError(
+                    f"{source}: record {key!r} is damaged: wrong checksum",
+                    "the disk may be failing: remove that shard and make it again",
+                )
             batch.append((key, value))
             if len(batch) == _BATCH:
                 yield batch
@@ -135,7 +160,7 @@ def _checked(source: Path, report: dict[str, Any], last: bytes) -> Iterator[list
 def publish(folder: Path, report: dict[str, Any], database: Path, partial: Path) -> None:
     """Give a whole database its name, in one rename; then remove the working folder.
 
-    Beside ``data.mdb`` it has ``report.json``, ``bad_images.txt``, ``warnings.txt`` and ``crc32``, which Caffe does not look at.
+    Beside ``data.mdb`` it has ``report.json``, ``bad_images.txt``, ``warnings.txt`` and ``crc32``: Caffe does not look.
     """
     write_table(folder / "bad_images.txt", report["rejected"])
     write_table(folder / "warnings.txt", report["warned"])
@@ -148,7 +173,9 @@ def publish(folder: Path, report: dict[str, Any], database: Path, partial: Path)
     try:
         folder.rename(database)
     except OSError as error:
-        raise FoolCaffeError(f"cannot give {database} its name: {error.strerror}", f"the finished database is {folder}") from None
+        raise FoolCaffeError(
+            f"cannot give {database} its name: {error.strerror}", f"the finished database is {folder}"
+        ) from None
     fsync_folder(database.parent)
     shutil.rmtree(partial, ignore_errors=True)
 

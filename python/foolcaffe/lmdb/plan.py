@@ -1,8 +1,8 @@
 """What goes into a database and in which order, fixed before any image is read.
 
-A plan is a folder: ``plan.json`` says what was asked for, ``items.bin`` has a row an image (line number, label, locator,
-path), ``items.idx`` says where the row of each position starts: the position is the number in the record's key. Workers,
-on this machine or others, read their rows there; memory does not grow with the number of images.
+A plan is a folder: ``plan.json`` says what was asked for, ``items.bin`` has a row an image (line number, label,
+locator, path), ``items.idx`` says where the row of each position starts: the position is the number in the record's
+key. Workers, on this machine or others, read their rows there; memory does not grow with the number of images.
 """
 
 from __future__ import annotations
@@ -131,8 +131,14 @@ def asked(root: str, listing: Path, settings: Settings, shards: int) -> dict[str
     """What a plan is asked to be; two plans asked the same are the same while the files are."""
     if not listing.is_file():
         raise FoolCaffeError(f"no list at {listing}", "a list has a line an image: <path below ROOT> <class id>")
-    return {"format": FORMAT, "root": os.fsdecode(check_root(root)), "list": str(listing.absolute()),
-            "list_sha256": sha256(listing), "settings": asdict(settings), "shards": shards}
+    return {
+        "format": FORMAT,
+        "root": os.fsdecode(check_root(root)),
+        "list": str(listing.absolute()),
+        "list_sha256": sha256(listing),
+        "settings": asdict(settings),
+        "shards": shards,
+    }
 
 
 def make(folder: Path, wanted: dict[str, Any]) -> Plan:
@@ -163,13 +169,20 @@ def make(folder: Path, wanted: dict[str, Any]) -> Plan:
     starts, digest, rejected, archives = written.starts, written.digest, written.rejected, written.archives
     if settings.shuffle is not None:
         # RandomState's streams are frozen (NEP 19): the same seed gives the same order with any NumPy
-        starts = starts[np.random.RandomState(settings.shuffle).permutation(count)]  # noqa: NPY002
+        starts = starts[np.random.RandomState(settings.shuffle).permutation(count)]
     starts.astype("<u8").tofile(aside / "items.idx")
     identity = {k: v for k, v in wanted.items() if k != "list"}
     digest.update(json.dumps(identity, sort_keys=True).encode())
-    write_json(aside / "plan.json", {
-        "hash": digest.hexdigest(), "count": count, "rejected": rejected, "asked": wanted,
-        "archives": [list(a) for a in archives]})
+    write_json(
+        aside / "plan.json",
+        {
+            "hash": digest.hexdigest(),
+            "count": count,
+            "rejected": rejected,
+            "asked": wanted,
+            "archives": [list(a) for a in archives],
+        },
+    )
     fsync_folder(aside)
     shutil.rmtree(folder, ignore_errors=True)
     aside.replace(folder)
@@ -189,9 +202,21 @@ def load(folder: Path) -> Plan:
         raise FoolCaffeError(f"no plan at {folder}", "make one: python -m foolcaffe.lmdb plan ROOT LIST DB") from None
     wanted = read["asked"]
     if wanted["format"] != FORMAT:
-        raise FoolCaffeError(f"{folder} is a plan of format {wanted['format']}, this program makes {FORMAT}", "begin again with --restart")
-    return Plan(folder, Settings(**wanted["settings"]), os.fsencode(wanted["root"]), [Archive(*a) for a in read["archives"]],
-                read["count"], read["rejected"], wanted["shards"], read["hash"], wanted)
+        raise FoolCaffeError(
+            f"{folder} is a plan of format {wanted['format']}, this program makes {FORMAT}",
+            "begin again with --restart",
+        )
+    return Plan(
+        folder,
+        Settings(**wanted["settings"]),
+        os.fsencode(wanted["root"]),
+        [Archive(*a) for a in read["archives"]],
+        read["count"],
+        read["rejected"],
+        wanted["shards"],
+        read["hash"],
+        wanted,
+    )
 
 
 def _count_lines(listing: Path) -> int:
@@ -213,7 +238,8 @@ class _Written(NamedTuple):
 
 def _write(folder: Path, wanted: dict[str, Any], settings: Settings, count: int, repeated: dict[int, str]) -> _Written:
     """Write the rows, in the list's order. Keeps 16 bytes an image: where its row starts, and its path's hash."""
-    starts, hashes = np.zeros(count, np.uint64), np.zeros(count, np.int64)
+    starts: Any = np.zeros(count, np.uint64)
+    hashes: Any = np.zeros(count, np.int64)
     digest = hashlib.sha256()
     rejected = at = 0
     with Locator(os.fsencode(wanted["root"]), folder) as locator, (folder / "items.bin").open("wb") as file:

@@ -1,7 +1,7 @@
 """Worker processes and the order of their results.
 
-Every worker has its own queue of tasks and its own slots in one shared memory; results come back in the order in which the
-positions were given, whoever finishes first. Memory is the slots, whatever the number of images. A worker that
+Every worker has its own queue of tasks and its own slots in one shared memory; results come back in the order in which
+the positions were given, whoever finishes first. Memory is the slots, whatever the number of images. A worker that
 dies is replaced and its tasks are done again; an image that workers die at three times is rejected.
 """
 
@@ -38,7 +38,7 @@ class Chunk(NamedTuple):
     """Finished records. ``items`` are views of (key, value), valid until the next chunk is asked for."""
 
     first: int
-    count: int
+    size: int
     items: list[tuple[memoryview, memoryview]]
     checksums: bytes
     """CRC-32 of each value, 4 bytes little-endian a position; 0 for a rejected one."""
@@ -85,7 +85,9 @@ class Pool:
         self._stride = shape.stride
         self.chunk = max(1, min(CHUNK, CHUNK_BYTES // shape.stride, expected // (8 * workers)))
         self._slot_bytes = shape.slot_bytes(self.chunk)
-        self._file: Any = tempfile.TemporaryFile() if not hasattr(os, "memfd_create") else os.fdopen(os.memfd_create("lmdb"), "r+b")
+        self._file: Any = (
+            os.fdopen(os.memfd_create("lmdb"), "r+b") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()  # noqa: SIM115
+        )
         size = self._slot_bytes * DEPTH * workers
         os.ftruncate(self._file.fileno(), size)
         self._memory = mmap.mmap(self._file.fileno(), size)
@@ -121,9 +123,22 @@ class Pool:
         environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         descriptor = self._file.fileno()
         process = subprocess.Popen(
-            [sys.executable, "-m", "foolcaffe.lmdb.worker", str(self._plan.folder), str(descriptor), str(len(self._memory)),
-             str(self.chunk), str(self._cpu_seconds)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, pass_fds=[descriptor], env=environment)
+            [
+                sys.executable,
+                "-m",
+                "foolcaffe.lmdb.worker",
+                str(self._plan.folder),
+                str(descriptor),
+                str(len(self._memory)),
+                str(self.chunk),
+                str(self._cpu_seconds),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            pass_fds=[descriptor],
+            env=environment,
+        )
         member = _Member(process, slots)
         assert process.stdout is not None
         self._selector.register(process.stdout, selectors.EVENT_READ, member)
@@ -233,8 +248,10 @@ class Pool:
                 if self._deaths[position] == DEATHS:
                     self._condemned[position] = _reason(code, self._cpu_seconds)
         if self._idle_deaths > DEATHS * len(self._members):
-            raise FoolCaffeError(f"the workers end as soon as they start ({_reason(code, self._cpu_seconds)})",
-                                 "their last words are above")
+            raise FoolCaffeError(
+                f"the workers end as soon as they start ({_reason(code, self._cpu_seconds)})",
+                "their last words are above",
+            )
         place = self._members.index(member)
         fresh = self._start(member.slots)
         fresh.queue = member.queue
@@ -253,8 +270,14 @@ class Pool:
                 items.append((view[at : at + key_size], view[begin : begin + value_size]))
             checksums += LENGTH.pack(checksum)
             at += stride
-        return Chunk(task.first, task.count, items, bytes(checksums), [(task.first + i, r) for i, r in bad],
-                     [(task.first + i, r) for i, r in warned])
+        return Chunk(
+            task.first,
+            task.count,
+            items,
+            bytes(checksums),
+            [(task.first + i, r) for i, r in bad],
+            [(task.first + i, r) for i, r in warned],
+        )
 
 
 def _reason(code: int, cpu_seconds: float) -> str:

@@ -41,7 +41,9 @@ class Reader:
             self._env: Any = lmdb.open(str(self.path), readonly=True, lock=False, readahead=True)
             self._txn: Any = self._env.begin(buffers=True)
         except lmdb.Error as error:
-            raise FoolCaffeError(f"{self.path} cannot be opened as an LMDB: {error}", "it was not written to its end: build it again") from None
+            raise FoolCaffeError(
+                f"{self.path} cannot be opened as an LMDB: {error}", "it was not written to its end: build it again"
+            ) from None
 
     def __len__(self) -> int:
         return self._count
@@ -86,7 +88,9 @@ class Reader:
                 self.close()
                 self._open()
         except lmdb.Error as error:
-            raise FoolCaffeError(f"{self.path} is damaged after record {position!r}: {error}", "build it again") from None
+            raise FoolCaffeError(
+                f"{self.path} is damaged after record {position!r}: {error}", "build it again"
+            ) from None
 
     @cached_property
     def keys(self) -> list[bytes]:

@@ -1,7 +1,7 @@
 """The whole road in one call, and its stations: plan → shards → merge → verify → publish.
 
-While it is unfinished, everything of a database ``DB`` lies in ``DB.partial``: the plan, the shards, what is merged. ``DB`` itself
-appears with one rename at the end.
+While it is unfinished, everything of a database ``DB`` lies in ``DB.partial``: the plan, the shards, what is merged.
+``DB`` itself appears with one rename at the end.
 """
 
 from __future__ import annotations
@@ -29,8 +29,16 @@ def _lock(database: Path) -> Path:
     return partial_of(database) / "lock"
 
 
-def build(root: str, listing: Path, database: Path, settings: Settings, how: How, mean_file: Path | None = None,
-          check: bool = True, restart: bool = False) -> dict[str, Any]:
+def build(
+    root: str,
+    listing: Path,
+    database: Path,
+    settings: Settings,
+    how: How,
+    mean_file: Path | None = None,
+    check: bool = True,
+    restart: bool = False,
+) -> dict[str, Any]:
     """Build a database on this machine, or go on with it, or find it finished.
 
     Args:
@@ -65,11 +73,13 @@ def build(root: str, listing: Path, database: Path, settings: Settings, how: How
         return _finish(made, partial, database, how.quiet, mean_file, total, check)
 
 
-def make_plan(root: str, listing: Path, database: Path, settings: Settings, count: int, skip_bad: bool, restart: bool) -> Plan:
+def make_plan(
+    root: str, listing: Path, database: Path, settings: Settings, count: int, skip_bad: bool, restart: bool
+) -> Plan:
     """Fix what goes into a database and how it is cut into shards, for :func:`build_shard` on any machine.
 
     Raises:
-        FoolCaffeError: lines of the list that cannot be used (unless ``skip_bad``); an unfinished build of another plan.
+        FoolCaffeError: lines of the list that cannot be used (unless ``skip_bad``); an unfinished build of another.
     """
     if database.exists():
         raise FoolCaffeError(f"{database} is there already", "remove it to build it again")
@@ -109,8 +119,9 @@ def merge_shards(database: Path, quiet: bool, mean_file: Path | None, check: boo
         return _finish(made, partial, database, quiet, mean_file, total, check)
 
 
-def _finish(made: Plan, partial: Path, database: Path, quiet: bool, mean_file: Path | None, total: mean.Sum | None,
-            check: bool) -> dict[str, Any]:
+def _finish(
+    made: Plan, partial: Path, database: Path, quiet: bool, mean_file: Path | None, total: mean.Sum | None, check: bool
+) -> dict[str, Any]:
     folder, report = merge(made, partial, quiet, total)
     if not report["stored"]:
         raise FoolCaffeError("none of the images can be stored", f"see {folder / 'bad_images.txt'}; is ROOT right?")
@@ -130,7 +141,9 @@ def _existing(database: Path) -> Path:
     if not (partial / "plan" / "plan.json").exists():
         if database.exists():
             raise FoolCaffeError(f"{database} is finished: there is nothing left to do")
-        raise FoolCaffeError(f"no plan for {database}", "make one: python -m foolcaffe.lmdb plan ROOT LIST DB --shards N")
+        raise FoolCaffeError(
+            f"no plan for {database}", "make one: python -m foolcaffe.lmdb plan ROOT LIST DB --shards N"
+        )
     return partial
 
 
@@ -159,9 +172,13 @@ def _plan(partial: Path, wanted: dict[str, Any], restart: bool) -> Plan:
             return known
         known.close()
         if any((partial / "shards").glob("*/data.mdb")):
-            differ = [k for k in wanted if known.asked.get(k) != wanted[k] and k != "list_sha256"] or ["the list's or an archive's content"]
-            raise FoolCaffeError(f"{partial} holds an unfinished build that differs in {', '.join(differ)}",
-                                 "finish that with the same arguments, or forget it with --restart")
+            differ = [k for k in wanted if known.asked.get(k) != wanted[k] and k != "list_sha256"] or [
+                "the list's or an archive's content"
+            ]
+            raise FoolCaffeError(
+                f"{partial} holds an unfinished build that differs in {', '.join(differ)}",
+                "finish that with the same arguments, or forget it with --restart",
+            )
     shutil.rmtree(partial / "shards", ignore_errors=True)
     return plan.make(folder, wanted)
 
@@ -175,8 +192,12 @@ def _unchanged(known: Plan, wanted: dict[str, Any]) -> bool:
 
 def _refuse_bad_lines(made: Plan, listing: Path, skip_bad: bool) -> None:
     if made.rejected and not skip_bad:
-        shown = [f"{listing}:{i.line}: {i.locator[1:].decode('utf-8', 'backslashreplace')}: {listfile.show(i.path)}"
-                 for i in made.bad_lines(10)]
+        shown = [
+            f"{listing}:{i.line}: {i.locator[1:].decode('utf-8', 'backslashreplace')}: {listfile.show(i.path)}"
+            for i in made.bad_lines(10)
+        ]
         more = [f"… and {made.rejected - 10} more"] if made.rejected > 10 else []
-        raise FoolCaffeError(f"{made.rejected} lines of {listing} cannot be used",
-                             "\n".join([*shown, *more, "mend them, or leave them out with --skip-bad"]))
+        raise FoolCaffeError(
+            f"{made.rejected} lines of {listing} cannot be used",
+            "\n".join([*shown, *more, "mend them, or leave them out with --skip-bad"]),
+        )

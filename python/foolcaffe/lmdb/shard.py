@@ -96,12 +96,24 @@ def build(plan: Plan, shard: int, folder: Path, how: How, total: Sum | None = No
         if rejected and not how.skip_bad:
             raise _refusal(folder, rejected, plan)
         if stored + len(rejected) != end - first:
-            raise FoolCaffeError(f"{folder}: {stored} stored and {len(rejected)} rejected are not {end - first} lines",
-                                 "begin again with --restart")
-        made = {"plan": plan.hash, "shard": shard, "first": first, "end": end, "lines": end - first, "stored": stored,
-                "digest": digest(store, folder / "crc32", first), "rejected": as_rows(rejected),
-                "warned": as_rows(journal.warned()), "decoders": versions, "host": socket.gethostname(),
-                "seconds": round(time.monotonic() - started, 3)}
+            raise FoolCaffeError(
+                f"{folder}: {stored} stored and {len(rejected)} rejected are not {end - first} lines",
+                "begin again with --restart",
+            )
+        made = {
+            "plan": plan.hash,
+            "shard": shard,
+            "first": first,
+            "end": end,
+            "lines": end - first,
+            "stored": stored,
+            "digest": digest(store, folder / "crc32", first),
+            "rejected": as_rows(rejected),
+            "warned": as_rows(journal.warned()),
+            "decoders": versions,
+            "host": socket.gethostname(),
+            "seconds": round(time.monotonic() - started, 3),
+        }
     write_json(folder / "report.json", made)
     fsync_folder(folder)
     return made
@@ -132,8 +144,15 @@ def _todo(folder: Path, first: int, skip_bad: bool) -> tuple[set[int], int]:
     return missing - known, following
 
 
-def _work(plan: Plan, store: Store, journal: Journal, where: tuple[int, int], left: tuple[set[int], int], how: How,
-          total: Sum | None) -> dict[str, str]:
+def _work(
+    plan: Plan,
+    store: Store,
+    journal: Journal,
+    where: tuple[int, int],
+    left: tuple[set[int], int],
+    how: How,
+    total: Sum | None,
+) -> dict[str, str]:
     (first, end), (again, following) = where, left
     count = end - following + len(again)
     if not count:
@@ -141,8 +160,10 @@ def _work(plan: Plan, store: Store, journal: Journal, where: tuple[int, int], le
     ranges = chain(((p, p + 1) for p in sorted(again)), [(following, end)])
     pending: list[Entry] = []
     bad = 0
-    with Progress(end - first, "images", how.label, how.quiet, end - first - count) as progress, \
-            Pool(plan, how.workers or cores(), count, how.cpu_seconds) as pool:
+    with (
+        Progress(end - first, "images", how.label, how.quiet, end - first - count) as progress,
+        Pool(plan, how.workers or cores(), count, how.cpu_seconds) as pool,
+    ):
         for chunk in pool.run(ranges):
             pending += [entry(plan, p, reason, True) for p, reason in chunk.bad]
             pending += [entry(plan, p, reason, False) for p, reason in chunk.warned]
@@ -157,7 +178,7 @@ def _work(plan: Plan, store: Store, journal: Journal, where: tuple[int, int], le
                 journal.add(pending)
                 pending = []
                 store.commit()
-            progress.advance(chunk.count)
+            progress.advance(chunk.size)
             if many:
                 raise _refusal(store.folder, journal.rejected(), plan, "so many")
         journal.add(pending)
@@ -172,9 +193,14 @@ def _refusal(folder: Path, rejected: list[Entry], plan: Plan, many: str = "") ->
     more = [f"… and {len(rejected) - 10} more"] if len(rejected) > 10 else []
     what = f"{len(rejected)} of the images cannot be stored"
     if many:
-        what += f", and so many at once say that ROOT ({plan.root.decode('utf-8', 'backslashreplace')}) or the list is wrong"
-    return FoolCaffeError(what + f": see {table}", "\n".join([*shown, *more, "mend them and run it again, or leave them out with "
-                          "--skip-bad; what was stored is kept"]))
+        root = plan.root.decode("utf-8", "backslashreplace")
+        what += f", and so many at once say that ROOT ({root}) or the list is wrong"
+    return FoolCaffeError(
+        what + f": see {table}",
+        "\n".join(
+            [*shown, *more, "mend them and run it again, or leave them out with --skip-bad; what was stored is kept"]
+        ),
+    )
 
 
 def digest(store: Store, crc: Path, first: int) -> str:

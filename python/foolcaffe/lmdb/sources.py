@@ -5,8 +5,8 @@ goes on inside the archive. ``data/ILSVRC2012_img_train.tar/`` is thus a ROOT li
 a *locator* says where the bytes lie, and workers read them there.
 
 Locators: ``f`` (the file itself), ``r<a> <offset> <size>`` (a part of archive a), ``z<a> <offset> <packed> <size> <crc>
-<method>`` (a zip's member by its local header), ``p<a> <offset> <height> <width>`` (three planes, RGB), ``b…`` (the same, in
-the plan's copy of a batch), ``!<reason>``.
+<method>`` (a zip's member by its local header), ``p<a> <offset> <height> <width>`` (three planes, RGB), ``b…`` (the
+same, in the plan's copy of a batch), ``!<reason>``.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb.decode import MAX_BYTES, BadImage, Pixels
+from foolcaffe.lmdb.decode import MAX_BYTES, BadImage
 
 
 class Archive(NamedTuple):
@@ -34,7 +35,7 @@ class Archive(NamedTuple):
     @classmethod
     def of(cls, path: str) -> Archive:
         """As it is now."""
-        status = os.stat(path)
+        status = Path(path).stat()
         return cls(path, status.st_size, status.st_mtime_ns)
 
 
@@ -53,7 +54,7 @@ class Fetcher:
         self._staging = staging
         self._open: dict[tuple[bytes, int], int] = {}
 
-    def fetch(self, locator: bytes, path: bytes) -> bytes | Pixels:
+    def fetch(self, locator: bytes, path: bytes) -> bytes | npt.NDArray[np.uint8]:
         """An image file's bytes; or, of a batch, height × width × 3 of BGR.
 
         Raises:

@@ -1,7 +1,7 @@
 """The LMDB under construction: opened for one writer, appended to in order, committed about every 1,000 records.
 
 Never with ``writemap``: there a full disk is a SIGBUS. Data is flushed at every commit; the page that points to it is
-flushed with the next one (``metasync=False``), so that a power cut loses the last commit at most, and never the database.
+flushed with the next one (``metasync=False``): a power cut loses the last commit at most, and never the database.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _PAGE = 4096
 
 
 def size_needed(records: int, value_bytes: int) -> int:
-    """Bytes that a database of ``records`` takes at most: overflow pages for the values, leaves for the longest keys."""
+    """Bytes that a database takes at most: overflow pages for the values, leaves for the longest keys."""
     overflow = -(-(value_bytes + 16) // _PAGE) * _PAGE
     return records * (overflow + 600) + (1 << 20)
 
@@ -104,8 +104,10 @@ class Store:
             raise self._failed(error) from None
 
     def _failed(self, error: Exception) -> FoolCaffeError:
-        return FoolCaffeError(f"writing {self.folder} failed: {cause(self.folder / 'data.mdb', error)}",
-                              "what was committed is kept: run it again and it goes on from there")
+        return FoolCaffeError(
+            f"writing {self.folder} failed: {cause(self.folder / 'data.mdb', error)}",
+            "what was committed is kept: run it again and it goes on from there",
+        )
 
 
 def cause(file: Path, error: Exception) -> str:
@@ -139,5 +141,7 @@ def check_space(folder: Path, records: int, value_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     need = records * -(-(value_bytes + 16) // _PAGE) * _PAGE
     if free < need:
-        raise FoolCaffeError(f"not enough space in {folder}: {free >> 20} MiB free, {need >> 20} MiB needed",
-                             "make room and run it again")
+        raise FoolCaffeError(
+            f"not enough space in {folder}: {free >> 20} MiB free, {need >> 20} MiB needed",
+            "make room and run it again",
+        )

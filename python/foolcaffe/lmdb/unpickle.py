@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import io
 import pickle
+from pathlib import Path
 from typing import Any
 
 from foolcaffe.errors import FoolCaffeError
 
-_ALLOWED = frozenset({
-    ("numpy", "ndarray"), ("numpy", "dtype"),
-    ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"), ("numpy._core.multiarray", "scalar"),
-    ("numpy.core.numeric", "_frombuffer"), ("numpy._core.numeric", "_frombuffer"),
-    ("_codecs", "encode"),  # how Python 3 writes bytes at protocol 2
-})
+_ALLOWED = frozenset(
+    {
+        ("numpy", "ndarray"),
+        ("numpy", "dtype"),
+        ("numpy.core.multiarray", "_reconstruct"),
+        ("numpy._core.multiarray", "_reconstruct"),
+        ("numpy.core.multiarray", "scalar"),
+        ("numpy._core.multiarray", "scalar"),
+        ("numpy.core.numeric", "_frombuffer"),
+        ("numpy._core.numeric", "_frombuffer"),
+        ("_codecs", "encode"),  # how Python 3 writes bytes at protocol 2
+    }
+)
 _MODERN = {"numpy._core.multiarray": "numpy.core.multiarray", "numpy._core.numeric": "numpy.core.numeric"}
 
 
@@ -41,12 +48,14 @@ def load(path: str, limit: int) -> Any:
     Raises:
         FoolCaffeError: too large, damaged, or naming anything else: it is refused before that is run.
     """
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:
         raise FoolCaffeError(f"{path} is larger than {limit} bytes: it is refused")
     try:
         return _Unpickler(io.BytesIO(data), encoding="bytes").load()
     except Exception as error:  # a damaged pickle may raise anything
-        raise FoolCaffeError(f"{path} is refused as a pickle of arrays: {error}",
-                             "only dictionaries, lists, numbers, strings and NumPy arrays are read") from None
+        raise FoolCaffeError(
+            f"{path} is refused as a pickle of arrays: {error}",
+            "only dictionaries, lists, numbers, strings and NumPy arrays are read",
+        ) from None

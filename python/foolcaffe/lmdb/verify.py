@@ -1,4 +1,4 @@
-"""Every record read back and compared: with the plan before a database is published, with its list whenever one likes."""
+"""Every record read back and compared: with the plan before a database is published, with its list at any time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BLOCK = 1024
 
 
 def verify(folder: Path, plan: Plan, report: dict[str, Any], quiet: bool = False) -> None:
-    """Compare a database with its plan: every position is a record of the right key, shape, label and checksum, or rejected.
+    """Compare a database with its plan: each position is a record of its key, shape, label and checksum, or rejected.
 
     Raises:
         FoolCaffeError: it is not what the plan and the report say.
@@ -64,7 +64,9 @@ def verify(folder: Path, plan: Plan, report: dict[str, Any], quiet: bool = False
                 wrong.append("there are records that the plan has not")
         progress.advance(done % _BLOCK)
     if wrong:
-        raise FoolCaffeError(f"{folder} is not what its plan says", "\n".join([*wrong[:SHOWN], "begin again with --restart"]))
+        raise FoolCaffeError(
+            f"{folder} is not what its plan says", "\n".join([*wrong[:SHOWN], "begin again with --restart"])
+        )
 
 
 @dataclass
@@ -77,9 +79,14 @@ class Findings:
     wrong: list[str] = field(default_factory=list)
 
 
-def validate(database: Path, listing: Path | None = None, size: tuple[int, int] | None = None, classes: int | None = None,
-             quiet: bool = False) -> Findings:
-    """Check every record of any LMDB of raw Datums: shape, label, checksum where there is one, its line where there is a list.
+def validate(
+    database: Path,
+    listing: Path | None = None,
+    size: tuple[int, int] | None = None,
+    classes: int | None = None,
+    quiet: bool = False,
+) -> Findings:
+    """Check every record of any LMDB of raw Datums: shape, label, checksum if there is one, line if there is a list.
 
     Args:
         database: its folder; made here or by ``convert_imageset``.
@@ -166,6 +173,6 @@ def _expected(listing: Path, report: dict[str, Any], classes: int | None) -> Ite
             yield line.number - 1, line.number, line.path, line.label
         return
     lines = list(listfile.read(listing, classes))
-    order = np.random.RandomState(seed).permutation(len(lines))  # noqa: NPY002 - as in the plan
+    order = np.random.RandomState(seed).permutation(len(lines))
     for position, index in enumerate(order.tolist()):
         yield position, lines[index].number, lines[index].path, lines[index].label

@@ -1,8 +1,8 @@
 """A worker process: takes ranges of positions, decodes, and lays finished records into shared memory.
 
-Runs as ``python -m foolcaffe.lmdb.worker`` under :mod:`pool`, over its standard input and output; it ends when its input
-does, so that nothing is left when the builder is killed. What images may cost is limited here: memory by ``RLIMIT_AS``, processor
-time by an alarm that ends the process, for no handler runs while a decoder does.
+Runs as ``python -m foolcaffe.lmdb.worker`` under :mod:`pool`, over its standard input and output; it ends when its
+input does, so that nothing is left when the builder is killed. What images may cost is limited here: memory by
+``RLIMIT_AS``, processor time by an alarm that ends the process, for no handler runs while a decoder does.
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ class Worker:
         self._slot_bytes, self._stride = shape.slot_bytes(chunk), shape.stride
         self._head = datum.head(shape.channels, shape.height, shape.width)
         self._tails: dict[int, bytes] = {}
-        self._decoder = Decoder(settings.height, settings.width, settings.gray, settings.resize == "area", settings.max_pixels)
+        self._decoder = Decoder(
+            settings.height, settings.width, settings.gray, settings.resize == "area", settings.max_pixels
+        )
         self._fetcher = Fetcher(plan.root, plan.archives, plan.staging)
         self._cpu_seconds = cpu_seconds
 
@@ -123,7 +125,7 @@ class Worker:
         else:
             pixels, warning = self._decoder.resize(fetched), ""
             if shape.channels == 1:
-                pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)  # type: ignore[assignment]
+                pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
         key = listfile.key(position, item.path)
         tail = self._tails.get(item.label)
         if tail is None:
@@ -152,7 +154,7 @@ def send(file: BinaryIO, message: Any) -> None:
 
 
 def main() -> None:
-    """Serve tasks until the input ends. Arguments: the plan's folder, the memory's descriptor, its size, records a slot."""
+    """Serve tasks until the input ends. Arguments: the plan's folder, the memory's descriptor, size, chunk, CPU seconds."""
     folder, descriptor, size, chunk, cpu_seconds = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the builder's to handle
     source, target = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
