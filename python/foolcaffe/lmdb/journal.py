@@ -78,9 +78,9 @@ class Journal:
             os.fsync(file.fileno())
         self.entries.update((e.position, e) for e in new)
 
-    def keep(self, wanted: Callable[[int], bool]) -> None:
-        """Forget the entries of other positions; the file keeps them, a later entry of the same position counts."""
-        self.entries = {p: e for p, e in self.entries.items() if wanted(p)}
+    def keep(self, wanted: Callable[[Entry], bool]) -> None:
+        """Forget other entries; the file keeps them, a later entry of the same position counts."""
+        self.entries = {p: e for p, e in self.entries.items() if wanted(e)}
 
     def checksums(self, first: int, data: bytes) -> None:
         """Note the checksums of positions from ``first``."""

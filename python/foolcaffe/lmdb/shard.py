@@ -80,11 +80,12 @@ def build(plan: Plan, shard: int, folder: Path, how: How, total: Sum | None = No
     if not (folder / "data.mdb").exists():
         check_space(folder, end - first, shape.value_bytes)
     started = time.monotonic()
-    again, following = _todo(folder, first, how.skip_bad)
+    missing, again, following = _todo(folder, first, how.skip_bad)
     with Store(folder, end - first, shape.value_bytes) as store:
         journal = Journal(folder, first)
         try:
-            journal.keep(lambda p: p < following and p not in again)
+            # what was mended since is stored now, though the journal's file still names it
+            journal.keep(lambda e: e.position < following and e.bad == (e.position in missing - again))
             if following > first and total is not None:
                 total.spoil()
             versions = _work(plan, store, journal, (first, end), (again, following), how, total)
@@ -119,17 +120,18 @@ def build(plan: Plan, shard: int, folder: Path, how: How, total: Sum | None = No
     return made
 
 
-def _todo(folder: Path, first: int, skip_bad: bool) -> tuple[set[int], int]:
+def _todo(folder: Path, first: int, skip_bad: bool) -> tuple[set[int], set[int], int]:
     """What is left of an interrupted shard, while its database is closed.
 
     Returns:
-        positions before the last record that must be looked at again, and the position after the last record.
+        positions before the last record that are not stored; those of them that must be looked at again; the position
+        after the last record.
     """
     data = folder / "data.mdb"
     if data.exists() and data.stat().st_size < 2 * 4096:
         data.unlink()  # killed before LMDB had written its first pages
     if not data.exists():
-        return set(), first
+        return set(), set(), first
     journal = Journal(folder, first)
     missing: set[int] = set()
     following = first
@@ -141,7 +143,7 @@ def _todo(folder: Path, first: int, skip_bad: bool) -> tuple[set[int], int]:
             following = position + 1
     journal.close()
     known = {e.position for e in journal.rejected()} if skip_bad else set()
-    return missing - known, following
+    return missing, missing - known, following
 
 
 def _work(
