@@ -60,7 +60,6 @@ class _Member:
     process: subprocess.Popen[bytes]
     slots: list[int]
     queue: deque[_Task] = field(default_factory=deque)
-    seen: bool = False
 
 
 def cores() -> int:
@@ -105,11 +104,10 @@ class Pool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self._selector.close()
         for member in self._members:
-            self._selector.unregister(member.process.stdout)  # type: ignore[arg-type]
             member.process.kill()
             self._end(member.process)
-        self._selector.close()
         self._file.close()
 
     @property
@@ -210,13 +208,13 @@ class Pool:
                 self._replace(member)
             elif message[0] == "ready":
                 self.versions = message[1]
+                self._idle_deaths = 0
             elif message[0] == "failed":
                 raise FoolCaffeError(message[1], message[2])
             else:
                 task = member.queue.popleft()
                 assert task.slot == message[1]
                 task.result = message[2]
-                member.seen = True
                 self._idle_deaths = 0
 
     @staticmethod
@@ -247,7 +245,8 @@ class Pool:
                 self._idle_deaths = 0
                 if self._deaths[position] == DEATHS:
                     self._condemned[position] = _reason(code, self._cpu_seconds)
-        if self._idle_deaths > DEATHS * len(self._members):
+        # one that cannot start ends with a code; one that is killed before its first image may have met bad luck
+        if self._idle_deaths > (DEATHS if code >= 0 else 10 * DEATHS) * len(self._members):
             raise FoolCaffeError(
                 f"the workers end as soon as they start ({_reason(code, self._cpu_seconds)})",
                 "their last words are above",
