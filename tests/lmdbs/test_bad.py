@@ -22,7 +22,9 @@ def test_zoo_is_accounted_for(tmp_path: Path) -> None:
     images = {**{n: d for n, (d, _) in bad.items()}, **good}
     listing = zoo.folder(tmp_path / "zoo", images)
     with listing.open("ab") as file:
-        file.write(b"missing.JPEG 3\nplain.JPEG 4\nplain.JPEG 5 \nplain.JPEG -1\nplain.JPEG 1000\nplain.JPEG x\n\nplain.JPEG\n")
+        file.write(
+            b"missing.JPEG 3\nplain.JPEG 4\nplain.JPEG 5 \nplain.JPEG -1\nplain.JPEG 1000\nplain.JPEG x\n\nplain.JPEG\n"
+        )
         file.write(b"a-folder 1\na-pipe 1\n" + b"y" * 600 + b" 1\nturned1.JPEG 99999999999999999999\n\xff\xfe.JPEG 8\n")
     (tmp_path / "zoo" / "a-folder").mkdir()
     os.mkfifo(tmp_path / "zoo" / "a-pipe")
@@ -37,12 +39,23 @@ def test_zoo_is_accounted_for(tmp_path: Path) -> None:
         assert reason in table[name], (name, table[name])
     by_line = {row["line"]: row for row in report["rejected"]}
     first = len(images) + 1
-    for offset, (path, reason) in enumerate([
-        ("missing.JPEG", "No such file"), ("plain.JPEG", "the same path as in line"), ("plain.JPEG 5", "a space after the label"),
-        ("plain.JPEG", "-1 is out of range, expected 0..999"), ("plain.JPEG", "1000 is out of range"),
-        ("plain.JPEG", "'x' is not a number"), ("", "blank"), ("plain.JPEG", "no space between"), ("a-folder", "a folder"),
-        ("a-pipe", "not a regular file"), ("y" * 502, "the path has 600 bytes"), ("turned1.JPEG", "out of range"),
-        ("\\xff\\xfe.JPEG", "No such file")]):
+    for offset, (path, reason) in enumerate(
+        [
+            ("missing.JPEG", "No such file"),
+            ("plain.JPEG", "the same path as in line"),
+            ("plain.JPEG 5", "a space after the label"),
+            ("plain.JPEG", "-1 is out of range, expected 0..999"),
+            ("plain.JPEG", "1000 is out of range"),
+            ("plain.JPEG", "'x' is not a number"),
+            ("", "blank"),
+            ("plain.JPEG", "no space between"),
+            ("a-folder", "a folder"),
+            ("a-pipe", "not a regular file"),
+            ("y" * 502, "the path has 600 bytes"),
+            ("turned1.JPEG", "out of range"),
+            ("\\xff\\xfe.JPEG", "No such file"),
+        ]
+    ):
         row = by_line[first + offset]
         assert row["path"].startswith(path) and reason in row["reason"], row
     assert "Corrupt JPEG data" not in (tmp_path / "db" / "bad_images.txt").read_text()
@@ -51,7 +64,11 @@ def test_zoo_is_accounted_for(tmp_path: Path) -> None:
 
 def test_a_bad_image_stops_the_build_and_a_mended_one_goes_in(tmp_path: Path) -> None:
     listing = zoo.many(tmp_path / "i", 50)
-    victims = [tmp_path / "i" / line.split()[0] for line in listing.read_text().splitlines() if "_13." in line or "_49." in line]
+    victims = [
+        tmp_path / "i" / line.split()[0]
+        for line in listing.read_text().splitlines()
+        if "_13." in line or "_49." in line
+    ]
     saved = {v: v.read_bytes() for v in victims}
     for victim in victims:
         victim.unlink()

@@ -208,7 +208,9 @@ def test_lost_journal_is_made_again(dataset: tuple[Path, Path, str, bytes], tmp_
     root, listing, digest, _ = dataset
     process = start("build", root, listing, tmp_path / "db", "--skip-bad", "--quiet")
     shard = tmp_path / "db.partial" / "shards" / "00000"
-    while process.poll() is None and not ((shard / "data.mdb").exists() and (shard / "data.mdb").stat().st_size > 50 << 20):
+    while process.poll() is None and not (
+        (shard / "data.mdb").exists() and (shard / "data.mdb").stat().st_size > 50 << 20
+    ):
         time.sleep(0.002)
     process.kill()
     process.wait()

@@ -63,7 +63,9 @@ def good() -> dict[str, bytes]:
         "gray.JPEG": jpeg(rgb.convert("L")),
         "cmyk.JPEG": jpeg(rgb.convert("CMYK")),
         **{f"turned{o}.JPEG": jpeg(rgb, exif=turned(o)) for o in range(1, 9)},
-        **{f"sampling{s.replace(':', '')}.JPEG": jpeg(rgb, subsampling=s) for s in ("4:4:4", "4:2:2", "4:2:0", "4:1:1")},
+        **{
+            f"sampling{s.replace(':', '')}.JPEG": jpeg(rgb, subsampling=s) for s in ("4:4:4", "4:2:2", "4:2:0", "4:1:1")
+        },
         "progressive.JPEG": jpeg(rgb, progressive=True),
         "rgb.JPEG": jpeg(rgb, keep_rgb=True),
         "coarse.JPEG": jpeg(rgb, quality=5),

@@ -95,7 +95,8 @@ class Decoder:
         except (ValueError, KeyError):  # KeyError: a sampling that it has no name for
             return self._strange_jpeg(data), ""
         self._check_size(height, width)
-        smallest = (self.height, self.width) if self.area else (0, 0)
+        # libjpeg's own scaling leaves at least twice the size wanted, so that the averaging does most of the work
+        smallest = (2 * self.height, 2 * self.width) if self.area else (0, 0)
         warning = ""
         arguments = ("GRAY" if self.gray else "BGR", False, False, *smallest)
         try:
