@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from lmdbs import zoo
 from lmdbs.tools import records, run
 
@@ -57,7 +58,8 @@ def test_zoo_is_accounted_for(tmp_path: Path) -> None:
         ]
     ):
         row = by_line[first + offset]
-        assert row["path"].startswith(path) and reason in row["reason"], row
+        assert row["path"].startswith(path), row
+        assert reason in row["reason"], row
     assert "Corrupt JPEG data" not in (tmp_path / "db" / "bad_images.txt").read_text()
     run("validate", tmp_path / "db", listing, "--classes", 1000)
 

@@ -1,5 +1,5 @@
-"""Killed at any moment, out of disk, out of luck: what is on disk says that it is unfinished, and the next run ends with
-the same records as a run that nothing happened to."""
+"""Killed at any moment, out of disk, out of luck: what is on disk says that it is unfinished, and the next run ends
+with the same records as a run that nothing happened to."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from lmdbs import zoo
-from lmdbs.tools import command, environment, records, run, stream_digest
 
 from foolcaffe.lmdb.locks import locked
+from lmdbs import zoo
+from lmdbs.tools import command, environment, records, run, stream_digest
 
 IMAGES = 6000
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from lmdbs import zoo
 from lmdbs.tools import SAMPLES, TINY, caffe_tool, environment, real_convert, records, run, shared, stream_digest
 

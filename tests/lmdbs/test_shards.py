@@ -9,6 +9,7 @@ from pathlib import Path
 
 import lmdb
 import pytest
+
 from lmdbs import zoo
 from lmdbs.tools import records, run, stream_digest
 

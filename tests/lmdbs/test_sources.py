@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lmdbs import zoo
-from lmdbs.tools import records, run
 
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb import archives, unpickle
+from lmdbs import zoo
+from lmdbs.tools import records, run
 
 WNIDS = ("n01440764", "n01443537", "n02099601")
 
@@ -312,8 +312,8 @@ def test_wordnet_names(tmp_path: Path) -> None:
     )
     (tmp_path / "data.noun").write_text("  1 This software and database is\n" + line)
     assert names.read(tmp_path / "data.noun") == {"n01443537": "goldfish, Carassius auratus"}
+    (tmp_path / "x").write_text("nothing\n")
     with pytest.raises(FoolCaffeError, match="names no class"):
-        (tmp_path / "x").write_text("nothing\n")
         names.read(tmp_path / "x")
 
 

@@ -180,7 +180,7 @@ class Index:
         """Take in an archive's members; a name that comes twice is unusable from then on."""
         self._db.executemany(
             "INSERT INTO m VALUES (?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET at = CAST('!two members of the archive have this name' AS BLOB)",
+            "ON CONFLICT (archive, name) DO UPDATE SET at = CAST('!two members of the archive have this name' AS BLOB)",
             ((archive, name, at) for name, at in found),
         )
         self._db.commit()

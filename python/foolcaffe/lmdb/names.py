@@ -69,7 +69,7 @@ def wordnet() -> Path | None:
 
 def beside(source: Path) -> Path | None:
     """A dataset's own file of class names, in its folder or in those that hold it."""
-    for folder in (source, *source.absolute().parents[:4]):
+    for folder in (source, *list(source.absolute().parents)[:4]):
         for name in OWN:
             if (folder / name).is_file():
                 return folder / name
