@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ _HOW_TO_GET = """engines, and how to get them:
   torch  torchcaffe on PyTorch: `make .venv ENGINE=torch`, or `pip install -e .[torch]`
 choose with FOOLCAFFE_ENGINE=caffe|torch, or ENGINE= for make"""
 
+quiet = False
+"""Set by ``--quiet``: the engine is not printed."""
 _loaded: Any = None
 
 
@@ -95,7 +98,7 @@ def _load_caffe() -> Any:
         module = importlib.import_module("caffe")
     except ImportError as error:
         raise FoolCaffeError(f"real pycaffe cannot be imported by {sys.executable}: {error}", _HOW_TO_GET) from None
-    print(f"engine: caffe {module.__version__} ({Path(module.__file__ or '').parent})", file=sys.stderr)
+    _announce(f"caffe {module.__version__} (real Caffe, {Path(module.__file__ or '').parent})")
     return module
 
 
@@ -105,11 +108,40 @@ def _load_torch() -> Any:
         torch = importlib.import_module("torch")
     except ImportError as error:
         raise FoolCaffeError(f"torchcaffe cannot be imported by {sys.executable}: {error}", _HOW_TO_GET) from None
-    print(f"engine: torchcaffe {module.__version__} (PyTorch {torch.__version__})", file=sys.stderr)
+    _announce(f"torchcaffe {module.__version__} (PyTorch {torch.__version__})")
     return module
 
 
-def __getattr__(name: str) -> Any:
-    if name == "caffe":
-        return load()
-    raise AttributeError(name)
+def _announce(what: str) -> None:
+    if not quiet:
+        print(f"engine: {what}", file=sys.stderr)
+
+
+def name() -> str:
+    """The engine in use: ``caffe`` or ``torch``."""
+    return "torch" if load().__name__.startswith("torchcaffe") else "caffe"
+
+
+def command(tool: str) -> list[str]:
+    """The command line of one of Caffe's programs: ``caffe``, ``convert_imageset`` or ``compute_image_mean``.
+
+    Raises:
+        FoolCaffeError: the engine is there, its program is not.
+    """
+    if name() == "torch":
+        return [sys.executable, "-m", f"torchcaffe.tools.{tool}"]
+    ours = ROOT / ".caffe" / "bin" / tool
+    path = str(ours) if os.access(ours, os.X_OK) else shutil.which(tool)
+    if path is None:
+        raise FoolCaffeError(f"pycaffe is there, but the program {tool} is not", _HOW_TO_GET)
+    return [path]
+
+
+class _Engine:
+    """The engine's ``caffe`` module, loaded when first used: so ``--help`` is quick and a missing engine is a message."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(load(), name)
+
+
+caffe: Any = _Engine()
