@@ -207,7 +207,7 @@ done
 say "Python packages"
 mkdir -p site-packages
 SITE=usr/lib/python3/dist-packages
-printf '../../../../site-packages\n' > "$SITE/foolcaffe.pth"
+printf '../../../../site-packages\n../../../../../python\n' > "$SITE/foolcaffe.pth"
 "bin/python" - > "$ASIDE/pip.log" 2>&1 <<'TEXT' || die "pip could not be set up" "$(tail -n 3 "$ASIDE/pip.log")"
 import glob, os, subprocess, sys
 wheels = glob.glob("usr/share/python-wheels/*.whl")

@@ -49,26 +49,39 @@ def caffe_python() -> Path | None:
     return python if os.access(python, os.X_OK) else None
 
 
-def enter(module: str) -> None:
-    """Go on in the Python that has the engine: a command line calls this first.
+def enter() -> None:
+    """Go on in the Python that has the engine: ``python -m foolcaffe.…`` begins with this, from any Python.
 
     Real pycaffe is built for one Python, ``.caffe/bin/python``. Where this Python cannot import it but that one is
-    there, the process is replaced by it, with the same arguments, saying so.
-
-    Args:
-        module: the module that runs as ``python -m``, ``foolcaffe.fool`` say.
+    there, the process is replaced by it, with the same arguments. A Python that has torchcaffe's needs stays.
     """
-    name = wanted()
-    if name == "torch" or _has("caffe"):
-        return
+    arguments = _own_arguments()
     python = caffe_python()
-    if python is None or (not name and _has("torch") and _has("torchcaffe.pycaffe")):
+    if arguments is None or python is None or wanted() == "torch" or _has("caffe") or os.environ.get("FOOLCAFFE_ENTERED"):
         return
-    if os.environ.get("FOOLCAFFE_ENTERED"):
-        raise FoolCaffeError(f"{python} cannot import caffe", "install it again: tools/install_caffe.sh --force")
+    if _has("numpy") and _has("skimage") and arguments[0].split(".")[1:2] in NO_ENGINE:
+        return
+    if not wanted() and _has("torch") and _has("torchcaffe.pycaffe"):
+        return
     path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": path, "FOOLCAFFE_ENTERED": "1"}
-    os.execve(python, [str(python), "-m", module, *sys.argv[1:]], environment)  # noqa: S606 - no shell is meant
+    os.execve(python, [str(python), "-m", *arguments], environment)  # noqa: S606 - no shell is meant
+
+
+NO_ENGINE = (["toy"], ["lists"], ["datasets"], ["lmdb"])
+"""Parts that read and write no net: they stay in any Python that has their packages."""
+
+
+def _own_arguments() -> list[str] | None:
+    """``[module, argument, …]`` of ``python -m module argument …``, or None for another kind of start."""
+    try:
+        words = [os.fsdecode(w) for w in Path("/proc/self/cmdline").read_bytes().split(b"\0")[:-1]]
+    except OSError:  # no /proc: not Linux, where real Caffe is not either
+        return None
+    for i, word in enumerate(words[:-1]):
+        if word == "-m" and words[i + 1].startswith("foolcaffe."):
+            return words[i + 1 :]
+    return None
 
 
 def _has(module: str) -> bool:

@@ -47,6 +47,8 @@ JPEG_QUALITY = 95
 def build(folder: Path, seed: int = 1, quiet: bool = False) -> None:
     """Write ``train/<class>/<n>.JPEG``, ``val/<class>/<n>.JPEG`` and ``synset_words.txt`` into ``folder``.
 
+    The whole photographs go to ``photos/<class>.JPEG``: no list names them; they are good starts for fooling.
+
     Args:
         folder: an empty or new folder.
         seed: of every draw; the same seed gives the same bytes.
@@ -62,6 +64,8 @@ def build(folder: Path, seed: int = 1, quiet: bool = False) -> None:
             if not (source / file).exists():
                 raise FoolCaffeError(f"the installed scikit-image has no {file}", "it comes inside its wheel: install that")
             photo = read_image(source / file)
+            (folder / "photos").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(photo.array).save(folder / "photos" / f"{wnid}.JPEG", quality=JPEG_QUALITY)
             for part, count in (("train", TRAIN_PER_CLASS), ("val", VAL_PER_CLASS)):
                 region = _region(photo, part)
                 (folder / part / wnid).mkdir(parents=True, exist_ok=True)
