@@ -60,7 +60,7 @@ def draw(path: Path, example: Toy, step: float) -> None:
     """Draw x and xad beside each other, dimension by dimension, and the probabilities of class 1."""
     with styled():
         figure = Figure(figsize=(8, 3.8), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=[3.2, 1])
+        left, right = figure.subplots(1, 2, width_ratios=[2.8, 1])
         place = np.arange(1, len(example.x) + 1)
         left.axhline(0, color=GREY, lw=0.8)
         left.bar(place - 0.2, example.x, 0.38, color=BLUE, label="x")
