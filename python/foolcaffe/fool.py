@@ -43,7 +43,7 @@ def choose_start(options: argparse.Namespace, model: TrainedModel, net: Classifi
     """
     _, height, width = net.shape
     if options.image is not None:
-        return resize(read_image(options.image), height, width), str(options.image), options.image.stem
+        return resize(read_image(options.image), height, width), options.image.name, options.image.stem
     if options.start == "noise":
         return noise(height, width, options.seed), f"uniform noise, seed {options.seed}", f"noise{options.seed}"
     with DatumLMDB(model.dataset / "val_lmdb") as records:
