@@ -86,7 +86,7 @@ if [ -z "$FORCE" ] && [ -e "$PREFIX" ]; then
 fi
 
 ASIDE=$PREFIX.partial     # everything happens here; the last step renames
-mkdir -p "$(dirname "$PREFIX")" 2>/dev/null && mkdir -p "$ASIDE" 2>/dev/null \
+mkdir -p "$ASIDE" 2>/dev/null \
     || die "cannot write to $(dirname "$PREFIX")" "choose another place with --prefix"
 ASIDE=$(cd "$ASIDE" && pwd)
 exec 9>"$ASIDE/lock"
@@ -218,6 +218,7 @@ TRIPLET=$(basename "$(dirname "$(find usr/lib -name 'libcaffe.so*' | head -n 1)"
 # their children, as LD_LIBRARY_PATH would.
 rpath=
 for folder in "usr/lib/$TRIPLET/openblas-pthread" "usr/lib/$TRIPLET" "lib/$TRIPLET" usr/lib; do
+    # shellcheck disable=SC2016  # $ORIGIN is the loader's
     rpath=$rpath${rpath:+:}'$ORIGIN/../../'$folder
 done
 for program in $TOOLS upgrade_net_proto_text upgrade_net_proto_binary upgrade_solver_proto_text extract_features python3.9; do

@@ -8,7 +8,7 @@ usage() {
 usage: tools/make_venv.sh [--quiet]
 
 Makes .venv in the checkout from python3 (3.9 or later) and installs the checkout into it, with what its tests and
-checks need. PYTHON names another interpreter. A second run only installs what is missing.
+checks need. BASE_PYTHON names another interpreter. A second run only installs what is missing.
 TEXT
 }
 
@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-BASE=${PYTHON:-python3}
+BASE=${BASE_PYTHON:-python3}
 command -v "$BASE" >/dev/null || die "no $BASE here" "install Python 3.9 or later"
 "$BASE" -c 'import sys; sys.exit(sys.version_info < (3, 9))' || die "$("$BASE" --version) is too old" "Python 3.9 or later is needed"
 VENV=$ROOT/.venv

@@ -43,7 +43,9 @@ class DatumLMDB:
             self._env = lmdb.open(str(path), readonly=True, lock=False, readahead=False)
             self._txn = self._env.begin(buffers=True)
         except lmdb.Error as error:
-            raise FoolCaffeError(f"{path} cannot be opened as an LMDB: {error}", "remove it and build it again") from None
+            raise FoolCaffeError(
+                f"{path} cannot be opened as an LMDB: {error}", "remove it and build it again"
+            ) from None
         if len(self) == 0:
             self.close()
             raise FoolCaffeError(f"{path} holds no record", "remove it and build it again")
@@ -108,6 +110,8 @@ class DatumLMDB:
         if datum.encoded:
             raise FoolCaffeError(f"{self.path}: record {key!r} holds an encoded image, raw pixels were expected")
         if len(datum.data) != shape[0] * shape[1] * shape[2] or not datum.data:
-            raise FoolCaffeError(f"{self.path}: record {key!r} holds {len(datum.data)} bytes, "
-                                 f"but says {shape[0]} × {shape[1]} × {shape[2]}")
+            raise FoolCaffeError(
+                f"{self.path}: record {key!r} holds {len(datum.data)} bytes, "
+                f"but says {shape[0]} × {shape[1]} × {shape[2]}"
+            )
         return Record(key, int(datum.label), np.frombuffer(datum.data, np.uint8).reshape(shape))

@@ -56,7 +56,7 @@ def read_weights(path: Path) -> Any:
     """Parse a ``.caffemodel`` and check that every blob is whole.
 
     Raises:
-        FoolCaffeError: not there, truncated, no NetParameter, no blobs, or a blob with fewer values than its shape says.
+        FoolCaffeError: not there, truncated, no NetParameter, no blobs, or a blob of another size than it says.
     """
     net = caffe.proto.caffe_pb2.NetParameter()
     try:
@@ -76,8 +76,10 @@ def read_weights(path: Path) -> Any:
             for dim in blob_shape(blob):
                 count *= dim
             if len(blob.data) + len(blob.double_data) != count:
-                raise FoolCaffeError(f"{path}: layer {layer.name!r}, blob {index}: {len(blob.data)} values, "
-                                     f"but its shape is {' × '.join(map(str, blob_shape(blob)))}: the file is damaged")
+                raise FoolCaffeError(
+                    f"{path}: layer {layer.name!r}, blob {index}: {len(blob.data)} values, "
+                    f"but its shape is {' × '.join(map(str, blob_shape(blob)))}: the file is damaged"
+                )
     return net
 
 

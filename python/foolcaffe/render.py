@@ -85,8 +85,11 @@ def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overr
     solver.display = min(100, max(1, iterations // 100))
     solver.snapshot_prefix = str(out / out.name)
     solver.solver_mode = pb["GPU"] if on_gpu else pb["CPU"]
-    for field, value in (("base_lr", overrides.base_lr), ("weight_decay", overrides.weight_decay),
-                         ("random_seed", overrides.seed)):
+    for field, value in (
+        ("base_lr", overrides.base_lr),
+        ("weight_decay", overrides.weight_decay),
+        ("random_seed", overrides.seed),
+    ):
         if value is not None:
             setattr(solver, field, value)
 
@@ -127,7 +130,9 @@ def _named(net: Any, name: str, file: Path) -> Any:
     for layer in net.layer:
         if layer.name == name and layer.type == "InnerProduct":
             return layer
-    raise FoolCaffeError(f"{file} has no InnerProduct layer {name!r}", "train_val and deploy must name the score layer alike")
+    raise FoolCaffeError(
+        f"{file} has no InnerProduct layer {name!r}", "train_val and deploy must name the score layer alike"
+    )
 
 
 def find_model(text: str) -> Path:
@@ -149,7 +154,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--model", required=True, help="models/<name>")
     parser.add_argument("--dataset", type=Path, required=True, help="build/<dataset>")
     parser.add_argument("--out", type=Path, help="default: <dataset>/<name of the model>")
-    parser.add_argument("--gpu", default="auto", help="solver_mode GPU if one is there: auto (default), cpu, all, or ids as 0,1")
+    parser.add_argument(
+        "--gpu", default="auto", help="solver_mode GPU if one is there: auto (default), cpu, all, or ids as 0,1"
+    )
     parser.add_argument("--base-lr", type=float)
     parser.add_argument("--weight-decay", type=float)
     parser.add_argument("--std", type=float, help="of the gaussian init")

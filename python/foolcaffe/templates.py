@@ -55,18 +55,26 @@ def sheet(path: Path, weights: npt.NDArray[np.float32], synsets: list[Synset], t
             name = synset.name if len(synset.name) <= letters else synset.name[: letters - 1] + "…"
             figure.text((left + side / 2) / width, (low - 0.02) / height, name, fontsize=font, ha="center", va="top")
         told = "each at its own scale" if scale is None else f"full contrast = ±{scale:.2g} score per grey level"
-        figure.text(0.08 / width, 1 - 0.1 / height, f"{title}; {told}", fontsize=9 if width > 6 else 7, color=GREY, va="top")
+        figure.text(
+            0.08 / width, 1 - 0.1 / height, f"{title}; {told}", fontsize=9 if width > 6 else 7, color=GREY, va="top"
+        )
         save(figure, path)
 
 
 def main(arguments: list[str]) -> int:
     """Parse, draw."""
-    parser = argparse.ArgumentParser(prog="python -m foolcaffe.templates", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m foolcaffe.templates", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", help="build/<dataset>/<model>, or its name (default: trained last)")
     parser.add_argument("--weights", type=Path, help="another .caffemodel than the finished one")
-    parser.add_argument("--class", dest="classes", action="append", metavar="ID|WNID|NAME",
-                        help="only this class, as a PNG of the net's size; may be given several times")
+    parser.add_argument(
+        "--class",
+        dest="classes",
+        action="append",
+        metavar="ID|WNID|NAME",
+        help="only this class, as a PNG of the net's size; may be given several times",
+    )
     parser.add_argument("--each", action="store_true", help="every template at its own scale")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: the model's folder")
     parser.add_argument("--quiet", action="store_true")
@@ -79,7 +87,13 @@ def main(arguments: list[str]) -> int:
     out: Path = options.out or model.folder
     if not chosen:
         path = out / "templates.png"
-        sheet(path, weights, list(synsets), f"{model.dataset.name}, {model.folder.name}: {len(weights)} templates", options.each)
+        sheet(
+            path,
+            weights,
+            list(synsets),
+            f"{model.dataset.name}, {model.folder.name}: {len(weights)} templates",
+            options.each,
+        )
         print(path)
     scale = None if options.each else float(np.percentile(np.abs(weights), TEMPLATE_PERCENTILE))
     for synset in chosen:
@@ -88,7 +102,10 @@ def main(arguments: list[str]) -> int:
         print(path)
     if not options.quiet:
         norms = np.linalg.norm(weights.reshape(len(weights), -1), axis=1)
-        print(f"weight norms: {norms.min():.3g} to {norms.max():.3g}, median {np.median(norms):.3g}; {DPI} dpi", file=sys.stderr)
+        print(
+            f"weight norms: {norms.min():.3g} to {norms.max():.3g}, median {np.median(norms):.3g}; {DPI} dpi",
+            file=sys.stderr,
+        )
     return 0
 
 

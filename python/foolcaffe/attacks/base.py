@@ -26,7 +26,9 @@ class Criterion:
 
     def __post_init__(self) -> None:
         if self.confidence is not None and not 0 < self.confidence < 1:
-            raise FoolCaffeError(f"confidence {self.confidence} is out of range", "expected more than 0 and less than 1, as 0.99")
+            raise FoolCaffeError(
+                f"confidence {self.confidence} is out of range", "expected more than 0 and less than 1, as 0.99"
+            )
 
     def met(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         """For each row of probabilities (images × classes), whether it is fooled. A tie for the best is not."""
@@ -91,7 +93,7 @@ class Attack(Protocol):
     """An attack: a function of net, start and criterion.
 
     Raises:
-        FoolCaffeError: it cannot begin (an all-zero gradient, say). A search that fails returns a result without success.
+        FoolCaffeError: it cannot begin (an all-zero gradient, say). A search that fails gives a result without success.
     """
 
     def __call__(self, net: Classifier, start: Rgb8, criterion: Criterion, *, seed: int) -> Result:

@@ -39,8 +39,10 @@ def along_ray(net: Classifier, start: Rgb8, direction: npt.NDArray[np.float32], 
     if not np.isfinite(largest):
         raise FoolCaffeError("the data gradient is not finite", "are the weights those of a diverged training?")
     if largest == 0:
-        raise FoolCaffeError("the data gradient is zero everywhere: there is no direction to go in",
-                             "a constant net, or a saturated softmax; for a deploy net of your own see force_backward")
+        raise FoolCaffeError(
+            "the data gradient is zero everywhere: there is no direction to go in",
+            "a constant net, or a saturated softmax; for a deploy net of your own see force_backward",
+        )
     base = start.to_bgr().array
     before = net.queries
     trajectory: list[tuple[float, float]] = []
@@ -71,6 +73,15 @@ def along_ray(net: Classifier, start: Rgb8, direction: npt.NDArray[np.float32], 
         high = max(trajectory, key=lambda point: point[1])[0]
     raw = candidate(high)
     trajectory.sort()
-    return Result(start=start, raw=raw, image=raw.to_rgb8(), success=judge(net, raw, criterion), factor=high,
-                  direction=direction, steps=1, queries=net.queries - before, trajectory=trajectory,
-                  best=max(confidence for _, confidence in trajectory))
+    return Result(
+        start=start,
+        raw=raw,
+        image=raw.to_rgb8(),
+        success=judge(net, raw, criterion),
+        factor=high,
+        direction=direction,
+        steps=1,
+        queries=net.queries - before,
+        trajectory=trajectory,
+        best=max(confidence for _, confidence in trajectory),
+    )

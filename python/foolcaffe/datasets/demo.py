@@ -62,7 +62,9 @@ def build(folder: Path, seed: int = 1, quiet: bool = False) -> None:
     with Progress(total, "crops", "demo dataset", quiet) as progress:
         for number, (wnid, (file, _, _)) in enumerate(PHOTOS.items()):
             if not (source / file).exists():
-                raise FoolCaffeError(f"the installed scikit-image has no {file}", "it comes inside its wheel: install that")
+                raise FoolCaffeError(
+                    f"the installed scikit-image has no {file}", "it comes inside its wheel: install that"
+                )
             photo = read_image(source / file)
             (folder / "photos").mkdir(parents=True, exist_ok=True)
             Image.fromarray(photo.array).save(folder / "photos" / f"{wnid}.JPEG", quality=JPEG_QUALITY)
