@@ -73,7 +73,7 @@ def read_list(path: Path, classes: int | None = None) -> list[tuple[str, int]]:
         FoolCaffeError: with the line: an empty line, trailing space, no label, an id out of range, a path twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_bytes().decode("utf-8").split("\n")  # as they are, line ends too
     except FileNotFoundError:
         raise FoolCaffeError(f"no list at {path}", "tools/make_lists.sh writes lists") from None
     except UnicodeDecodeError as error:

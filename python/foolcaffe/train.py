@@ -186,6 +186,7 @@ def _run(arguments: list[str], log_file: Path, total: int, start: int, lock: int
                     note += f", top-1 {100 * tests['top1']:.1f} %" if "top1" in tests else ""
                     progress.advance(max(0, int(match.group(1)) - progress.done), note)
             code = child.wait()
+            child.stderr.close()
         except BaseException:
             child.kill()
             child.wait()
