@@ -101,7 +101,11 @@ distclean: clean  ## remove all that is not in git: downloads and environments t
 
 # The environments
 
-.caffe .venv: ; $(MAKE) $@/$(if $(filter .caffe,$@),SOURCE,READY)
+.caffe:
+	$(MAKE) .caffe/SOURCE
+
+.venv:
+	$(MAKE) .venv/READY
 
 .caffe/SOURCE:
 	tools/install_caffe.sh
