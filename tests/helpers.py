@@ -110,4 +110,6 @@ class Road:
         """A copy that a test may spoil."""
         shutil.copytree(self.dataset, folder / "build" / "colours")
         dataset = folder / "build" / "colours"
+        for file in (dataset / "linear_softmax").glob("*.prototxt"):
+            file.write_text(file.read_text().replace(str(self.dataset), str(dataset)))
         return Road(self.images, dataset, dataset / "linear_softmax")
