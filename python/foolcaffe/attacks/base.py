@@ -13,6 +13,11 @@ from foolcaffe.images import BgrPixels, Rgb8
 from foolcaffe.net import Classifier
 
 
+MARGIN = 1e-4
+"""What a search goes beyond the criterion, in nats: float32 sums differ by some 1e-5 between a batch and a single image,
+between machines and between engines, and a fooling image shall fool all of them."""
+
+
 @dataclass(frozen=True)
 class Criterion:
     """When the net counts as fooled: ``target`` is the best class, and if ``confidence`` is set, at least that sure.
@@ -30,13 +35,18 @@ class Criterion:
                 f"confidence {self.confidence} is out of range", "expected more than 0 and less than 1, as 0.99"
             )
 
-    def met(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """For each row of probabilities (images × classes), whether it is fooled. A tie for the best is not."""
+    def met(self, probabilities: npt.NDArray[np.float32], margin: float = 0.0) -> npt.NDArray[np.bool_]:
+        """For each row of probabilities (images × classes), whether it is fooled. A tie for the best is not.
+
+        Args:
+            probabilities: images × classes.
+            margin: by how much more, in nats of log odds. A search asks for :data:`MARGIN`; who judges asks for none.
+        """
         target = probabilities[:, self.target]
         others = np.delete(probabilities, self.target, axis=1)
-        met: npt.NDArray[np.bool_] = target > others.max(axis=1, initial=-1.0)
+        met: npt.NDArray[np.bool_] = target > others.max(axis=1, initial=0.0) * (1 + margin)
         if self.confidence is not None:
-            met &= target >= self.confidence
+            met &= target >= self.confidence + margin * self.confidence * (1 - self.confidence)
         return met
 
 

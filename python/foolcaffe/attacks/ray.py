@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from foolcaffe.attacks.base import Criterion, Result, judge
+from foolcaffe.attacks.base import MARGIN, Criterion, Result, judge
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import BgrPixels, Rgb8
 from foolcaffe.net import Classifier
@@ -54,7 +54,7 @@ def along_ray(net: Classifier, start: Rgb8, direction: npt.NDArray[np.float32], 
         images = np.stack([candidate(f).to_rgb8().to_bgr().array for f in factors])
         probabilities = net.probabilities(images)
         trajectory.extend(zip(factors.tolist(), probabilities[:, criterion.target].tolist()))
-        met = np.flatnonzero(criterion.met(probabilities))
+        met = np.flatnonzero(criterion.met(probabilities, MARGIN))
         return int(met[0]) if met.size else None
 
     factors = np.concatenate([[0.0], np.geomspace(FIRST, LAST, GRID) / largest])
