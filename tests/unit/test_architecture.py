@@ -42,6 +42,7 @@ ORDER = [
     "attacks.sign",
     "attacks",
     "verify",
+    "difficulty",
     "evaluate",
     "figures",
     "templates",

@@ -12,10 +12,9 @@ from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import BgrPixels, Rgb8
 from foolcaffe.net import Classifier
 
-
 MARGIN = 1e-4
-"""What a search goes beyond the criterion, in nats: float32 sums differ by some 1e-5 between a batch and a single image,
-between machines and between engines, and a fooling image shall fool all of them."""
+"""What a search goes beyond the criterion, in nats: float32 sums differ by some 1e-5 between a batch and a single
+image, between machines and between engines, and a fooling image shall fool all of them."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ PHOTOS: dict[str, tuple[str, str, str]] = {
     "grass": ("grass.png", "grass", "CC0, linolafett"),
     "gravel": ("gravel.png", "gravel", "CC0, CC0Textures"),
     "hubble": ("hubble_deep_field.jpg", "deep field, galaxies", "NASA, public domain"),
-    "moon": ("moon.png", "moon, lunar surface", "NASA, public domain"),
+    "moon": ("moon.png", "moon, lunar surface", "NASA, as part of scikit-image's data"),
     "retina": ("retina.jpg", "retina, fundus", "CC0, Mikael Häggström"),
     "rocket": ("rocket.jpg", "rocket, Falcon 9", "public domain, SpaceX"),
     "tissue": ("ihc.png", "stained tissue, immunohistochemistry", "no known copyright restrictions, CMMI"),
