@@ -31,8 +31,10 @@ def read_mean(path: Path) -> npt.NDArray[np.float32]:
         shape = shape[1:]
     data = np.array(blob.data, np.float32)
     if len(shape) != 3 or data.size == 0 or data.size != np.prod(shape):
-        raise FoolCaffeError(f"{path} is no mean image: {data.size} values, shape {' × '.join(map(str, shape))}",
-                             "expected channels × height × width")
+        raise FoolCaffeError(
+            f"{path} is no mean image: {data.size} values, shape {' × '.join(map(str, shape))}",
+            "expected channels × height × width",
+        )
     if not np.isfinite(data).all():
         raise FoolCaffeError(f"{path} holds values that are not finite")
     return data.reshape(shape)

@@ -30,7 +30,7 @@ PHOTOS: dict[str, tuple[str, str, str]] = {
     "grass": ("grass.png", "grass", "CC0, linolafett"),
     "gravel": ("gravel.png", "gravel", "CC0, CC0Textures"),
     "hubble": ("hubble_deep_field.jpg", "deep field, galaxies", "NASA, public domain"),
-    "moon": ("moon.png", "moon, lunar surface", "NASA, public domain"),
+    "moon": ("moon.png", "moon, lunar surface", "NASA, as part of scikit-image's data"),
     "retina": ("retina.jpg", "retina, fundus", "CC0, Mikael Häggström"),
     "rocket": ("rocket.jpg", "rocket, Falcon 9", "public domain, SpaceX"),
     "tissue": ("ihc.png", "stained tissue, immunohistochemistry", "no known copyright restrictions, CMMI"),
@@ -47,6 +47,8 @@ JPEG_QUALITY = 95
 def build(folder: Path, seed: int = 1, quiet: bool = False) -> None:
     """Write ``train/<class>/<n>.JPEG``, ``val/<class>/<n>.JPEG`` and ``synset_words.txt`` into ``folder``.
 
+    The whole photographs go to ``photos/<class>.JPEG``: no list names them; they are good starts for fooling.
+
     Args:
         folder: an empty or new folder.
         seed: of every draw; the same seed gives the same bytes.
@@ -60,8 +62,12 @@ def build(folder: Path, seed: int = 1, quiet: bool = False) -> None:
     with Progress(total, "crops", "demo dataset", quiet) as progress:
         for number, (wnid, (file, _, _)) in enumerate(PHOTOS.items()):
             if not (source / file).exists():
-                raise FoolCaffeError(f"the installed scikit-image has no {file}", "it comes inside its wheel: install that")
+                raise FoolCaffeError(
+                    f"the installed scikit-image has no {file}", "it comes inside its wheel: install that"
+                )
             photo = read_image(source / file)
+            (folder / "photos").mkdir(parents=True, exist_ok=True)
+            Image.fromarray(photo.array).save(folder / "photos" / f"{wnid}.JPEG", quality=JPEG_QUALITY)
             for part, count in (("train", TRAIN_PER_CLASS), ("val", VAL_PER_CLASS)):
                 region = _region(photo, part)
                 (folder / part / wnid).mkdir(parents=True, exist_ok=True)
