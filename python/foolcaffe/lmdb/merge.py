@@ -96,11 +96,11 @@ def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = No
                 )
             file.flush()
             os.fsync(file.fileno())
-        found_digest = shards.digest(store, folder / "crc32", 0)
         if len(store) != stored:
             raise FoolCaffeError(
                 f"{folder} has {len(store)} records, the shards have {stored}", f"remove {folder} and merge again"
             )
+    rejected = [row for r in reports for row in r["rejected"]]
     decoders = [r["decoders"] for r in reports if r["decoders"]]
     report = {
         "plan": plan.hash,
@@ -109,8 +109,8 @@ def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = No
         "end": plan.count,
         "lines": plan.count,
         "stored": stored,
-        "digest": found_digest,
-        "rejected": [row for r in reports for row in r["rejected"]],
+        "digest": shards.digest(plan, 0, plan.count, folder / "crc32", {row["line"] for row in rejected}),
+        "rejected": rejected,
         "warned": [row for r in reports for row in r["warned"]],
         "decoders": decoders[0] if decoders else {},
         "decoders_differ": any(d != decoders[0] for d in decoders),

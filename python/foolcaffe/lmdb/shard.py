@@ -13,7 +13,7 @@ import struct
 import time
 import zlib
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.files import fsync_folder, write_json
 from foolcaffe.lmdb.journal import Entry, Journal, as_rows, entry, write_table
+from foolcaffe.lmdb.listfile import key
 from foolcaffe.lmdb.mean import Sum
 from foolcaffe.lmdb.plan import Plan
 from foolcaffe.lmdb.pool import Pool, cores
@@ -108,7 +109,7 @@ def build(plan: Plan, shard: int, folder: Path, how: How, total: Sum | None = No
             "end": end,
             "lines": end - first,
             "stored": stored,
-            "digest": digest(store, folder / "crc32", first),
+            "digest": digest(plan, first, end, folder / "crc32", {e.line for e in rejected}),
             "rejected": as_rows(rejected),
             "warned": as_rows(journal.warned()),
             "decoders": versions,
@@ -136,8 +137,8 @@ def _todo(folder: Path, first: int, skip_bad: bool) -> tuple[set[int], set[int],
     missing: set[int] = set()
     following = first
     with Reader(folder) as reader:
-        for key, value in reader.items():
-            position = int(key[:8])
+        for name, value in reader.items():
+            position = int(name[:8])
             missing.update(range(following, position))
             journal.checksums(position, struct.pack("<I", zlib.crc32(value)))
             following = position + 1
@@ -205,26 +206,27 @@ def _refusal(folder: Path, rejected: list[Entry], plan: Plan, many: str = "") ->
     )
 
 
-def digest(store: Store, crc: Path, first: int) -> str:
-    """SHA-256 over every record's key and the CRC-32 of its value, in order.
+def digest(plan: Plan, first: int, end: int, crc: Path, rejected: set[int]) -> str:
+    """SHA-256 over the key of every record and the CRC-32 of its value, in order.
 
-    Two databases of equal digests hold the same records, but for a coincidence of checksums (2⁻³² a record).
+    Two databases of equal digests hold the same records, but for a coincidence of checksums (2⁻³² a record). It says
+    what was stored; that the database holds just that is for :mod:`verify` to see. It is not read here: py-lmdb touches
+    values even where only keys are asked for, and a map that was touched is memory.
 
     Args:
-        store: the database; only its keys are read.
-        crc: the checksums' file.
-        first: the position of its first.
+        plan: opened.
+        first, end: positions.
+        crc: the checksums' file, from ``first``.
+        rejected: line numbers that are not stored.
     """
     checksums = np.fromfile(crc, "<u4")
     total = hashlib.sha256()
     pack = struct.Struct("<HI").pack
-    txn = store.read()
-    with txn.cursor() as cursor:
-        keys = map(bytes, cursor.iternext(values=False))
-        while True:
-            block = [key + pack(len(key), checksums[int(key[:8]) - first]) for key in islice(keys, 1024)]
-            if not block:
-                break
-            total.update(b"".join(block))
-    txn.abort()
+    for begin in range(first, end, 1024):
+        block = []
+        for position, item in enumerate(plan.items(begin, min(1024, end - begin)), begin):
+            if item.line not in rejected:
+                name = key(position, item.path)
+                block.append(name + pack(len(name), checksums[position - first]))
+        total.update(b"".join(block))
     return total.hexdigest()

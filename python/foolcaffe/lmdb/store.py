@@ -19,6 +19,8 @@ import lmdb
 from foolcaffe.errors import FoolCaffeError
 
 COMMIT_EVERY = 1000
+_REOPEN_EVERY = 32
+"""Commits after which the map is dropped: each maps some pages more, which count as memory of the process."""
 _PAGE = 4096
 
 
@@ -45,12 +47,16 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         # kept inside the database and mapped by every reader, so it is not simply made huge
         size = size_needed(records, value_bytes) * 5 // 4 + (16 << 20)
+        self._size = size
+        self._txn: Any = None
+        self._pending = self._commits = 0
+        self._open()
+
+    def _open(self) -> None:
         try:
-            self._env = lmdb.open(str(folder), map_size=size, metasync=False, lock=False, mode=0o644)
+            self._env = lmdb.open(str(self.folder), map_size=self._size, metasync=False, lock=False, mode=0o644)
         except lmdb.Error as error:
             raise self._failed(error) from None
-        self._txn: Any = None
-        self._pending = 0
 
     def __enter__(self) -> Store:
         return self
@@ -94,6 +100,10 @@ class Store:
             txn.commit()
         except lmdb.Error as error:
             raise self._failed(error) from None
+        self._commits += 1
+        if self._commits % _REOPEN_EVERY == 0:
+            self._env.close()
+            self._open()
 
     def finish(self) -> None:
         """Commit and flush everything."""
