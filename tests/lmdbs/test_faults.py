@@ -53,6 +53,7 @@ def gone(processes: list[psutil.Process]) -> None:
     assert not alive
 
 
+@pytest.mark.slow
 def test_twenty_kills(dataset: tuple[Path, Path, str, bytes], tmp_path: Path) -> None:
     root, listing, digest, mean = dataset
     database, mean_file = tmp_path / "db", tmp_path / "mean"
