@@ -93,7 +93,7 @@ lint: .venv/READY  ## ruff, mypy --strict, shellcheck
 
 clean:  ## remove what was built; downloads and environments stay
 	rm -rf build data/demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find python tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . \( -name .caffe -o -name .venv -o -name .git \) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean  ## remove all that is not in git: downloads and environments too
 	rm -rf .caffe .caffe.partial .venv python/*.egg-info

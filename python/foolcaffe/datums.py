@@ -37,6 +37,7 @@ class DatumLMDB:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._datum = caffe.proto.caffe_pb2.Datum  # loads the engine, before any progress bar
         if not (path / "data.mdb").is_file():
             raise FoolCaffeError(f"no LMDB at {path}", "`make lmdb` builds it")
         try:
@@ -110,7 +111,7 @@ class DatumLMDB:
         Raises:
             FoolCaffeError: no Datum, JPEG-encoded, or of another size than it says.
         """
-        datum = caffe.proto.caffe_pb2.Datum()
+        datum = self._datum()
         try:
             datum.ParseFromString(value)
         except Exception as error:  # protobuf's DecodeError; its class differs between protobuf's versions

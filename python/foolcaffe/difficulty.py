@@ -121,7 +121,8 @@ def main(arguments: list[str]) -> int:
         if not o.json:
             print(
                 f"{model.folder}: {len(result.mean_abs)} of {result.tried} PNGs fool, mean |δ| median "
-                f"{result.median:.2f} (quartiles {quartiles[0]:.2f} to {quartiles[1]:.2f}) grey levels; {o.method}, seed {o.seed}"
+                f"{result.median:.2f} (quartiles {quartiles[0]:.2f} to {quartiles[1]:.2f}) grey levels; "
+                f"{o.method}, seed {o.seed}"
             )
     if o.json:
         print(json.dumps(found, indent=2))

@@ -6,9 +6,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from foolcaffe import engine
 from foolcaffe.classes import Synsets, read_synsets
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, nearest
+from foolcaffe.gpu import choose
 from foolcaffe.net import Classifier
 from foolcaffe.train import RECORD
 
@@ -35,8 +37,10 @@ class TrainedModel:
         """Load it.
 
         Raises:
-            FoolCaffeError: see :class:`Classifier`; or the names are of another number of classes.
+            FoolCaffeError: see :class:`Classifier`; no such GPU; or the names are of another number of classes.
         """
+        if gpu is not None:  # Caffe would abort
+            choose(engine.command("caffe"), str(gpu))
         net = Classifier(self.deploy, self.weights, self.mean, gpu)
         names = len(self.synsets())
         if names != net.classes:

@@ -148,8 +148,9 @@ def test_start_images_of_every_kind(road: Road, net: Classifier, tmp_path: Path,
         (["--class", "1", "--image", str(ROOT / "LICENSE")], "LICENSE is no image"),
         (["--class", "1", "--method", "gradeint"], "did you mean 'gradient'?"),
         (["--class", "1", "--confidence", "1"], "confidence 1.0 is out of range"),
-        (["--class", "1", "--weights", "/no/such.caffemodel"], "no weights at /no/such.caffemodel"),
-        (["--class", "1", "--mean", "/no/such.mean"], "no mean at /no/such.mean"),
+        (["--class", "1", "--weights", "/no/such.caffemodel"], "no caffemodel at /no/such.caffemodel"),
+        (["--class", "1", "--mean", "/no/such.mean"], "no mean image at /no/such.mean"),
+        (["--class", "1", "--gpu", "99"], "no GPU that this Caffe can use"),
     ],
 )
 def test_bad_arguments(road: Road, tmp_path: Path, arguments: list[str], said: str) -> None:

@@ -137,7 +137,7 @@ def test_bad_weights(tmp_path: Path, model: TrainedModel) -> None:
         (tmp_path / "w.caffemodel").write_bytes(content)
         with pytest.raises(FoolCaffeError, match=said):
             Classifier(model.deploy, tmp_path / "w.caffemodel", model.mean)
-    with pytest.raises(FoolCaffeError, match="no weights at"):
+    with pytest.raises(FoolCaffeError, match="no caffemodel at"):
         Classifier(model.deploy, tmp_path / "none", model.mean)
 
 
