@@ -113,9 +113,8 @@ def speed(scratch: Path, folder: Path, rounds: int, cores: int) -> None:
         real = best["convert_imageset"]
         load = os.getloadavg()[0]
         print(f"\n{name}: {count} images, images/s, best of {rounds} rounds, {cores} cores, load {load:.1f}")
-        print(
-            f"  {'convert_imageset':44} {real:9.0f}            {work['convert_imageset']:6.0f} µs of a processor an image"
-        )
+        cost = work["convert_imageset"]
+        print(f"  {'convert_imageset':44} {real:9.0f}            {cost:6.0f} µs of a processor an image")
         for side in ("ours, not read back", "ours"):
             print(f"  {side:44} {best[side]:9.0f}   {best[side] / real:5.2f} ×  {work[side]:6.0f} µs")
         for side, what in (("ours", "simplejpeg, as ours"), ("caffes", "cv2.imread, as Caffe")):
