@@ -1,0 +1,187 @@
+"""``python -m foolcaffe.lmdb``: parse, call, print."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from foolcaffe.errors import EXIT_FAILED
+from foolcaffe.lmdb import catalog, mean, plan, road, shard, verify
+from foolcaffe.lmdb.decode import MAX_PIXELS
+
+EPILOG = """ROOT may be, or lead into, a tar (also ILSVRC2012_img_train.tar, a tar of tars), a zip or a batch of the
+downsampled ImageNet: images.zip/train/ say. An interrupted build goes on when the same command is given again.
+exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted"""
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def _add_source(command: argparse.ArgumentParser) -> None:
+    command.add_argument("root", metavar="ROOT", help="folder or archive that the list's paths are below")
+    command.add_argument("list", type=Path, metavar="LIST", help="lines '<path below ROOT> <class id>'")
+    command.add_argument("database", type=Path, metavar="DB", help="the LMDB to make")
+    command.add_argument("--size", type=_positive, help="pixels a side (default: 64)")
+    command.add_argument(
+        "--resize_height", "--resize-height", type=_positive, metavar="H", help="as convert_imageset's (default: 64)"
+    )
+    command.add_argument(
+        "--resize_width", "--resize-width", type=_positive, metavar="W", help="as convert_imageset's (default: 64)"
+    )
+    command.add_argument("--gray", action="store_true", help="one channel")
+    command.add_argument(
+        "--resize",
+        choices=("linear", "area"),
+        default="linear",
+        help="linear: Caffe's, the same bytes as convert_imageset; area: antialiased (default: %(default)s)",
+    )
+    command.add_argument("--shuffle", type=int, metavar="SEED", help="shuffle the list with this seed")
+    command.add_argument("--classes", type=_positive, metavar="N", help="labels must be 0..N-1")
+    command.add_argument(
+        "--keep-duplicates", action="store_true", help="store a path as often as it is listed, as convert_imageset does"
+    )
+    command.add_argument(
+        "--max-pixels", type=_positive, default=MAX_PIXELS, help="larger images are rejected (default: %(default)s)"
+    )
+    command.add_argument("--restart", action="store_true", help="forget what an unfinished build left")
+
+
+def _add_work(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--workers", type=_positive, default=0, help="processes that decode (default: all cores)")
+    command.add_argument(
+        "--skip-bad", action="store_true", help="leave out what cannot be stored, and name it in DB/bad_images.txt"
+    )
+    command.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def _add_end(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--mean", type=Path, metavar="FILE", help="write the mean, as compute_image_mean does")
+    command.add_argument("--no-verify", action="store_true", help="do not read everything back before publishing")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m foolcaffe.lmdb",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="LMDBs as convert_imageset makes them, with every core and every image accounted for.",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, text: str, **more: Any) -> argparse.ArgumentParser:
+        return commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **more,
+        )
+
+    build = add("build", "build a database on this machine")
+    _add_source(build)
+    _add_work(build)
+    _add_end(build)
+    planned = add("plan", "fix the records and cut them into shards, for 'shard' on any machines")
+    _add_source(planned)
+    planned.add_argument("--shards", type=_positive, default=1, metavar="N")
+    planned.add_argument("--skip-bad", action="store_true", help="go on although lines cannot be used")
+    one = add("shard", "make one shard of a plan; safe to repeat")
+    one.add_argument("database", type=Path, metavar="DB")
+    one.add_argument("number", type=int, metavar="NUMBER", help="0..N-1")
+    _add_work(one)
+    merge = add("merge", "merge the finished shards, verify and publish")
+    merge.add_argument("database", type=Path, metavar="DB")
+    merge.add_argument("--quiet", action="store_true")
+    _add_end(merge)
+    check = add(
+        "validate", "check every record's size, label and checksum, and compare with the list", aliases=["verify"]
+    )
+    check.add_argument("database", type=Path, metavar="DB")
+    check.add_argument("list", type=Path, nargs="?", metavar="LIST")
+    check.add_argument("--size", type=_positive, help="expected pixels a side")
+    check.add_argument("--classes", type=_positive, metavar="N", help="labels must be 0..N-1")
+    check.add_argument("--quiet", action="store_true")
+    average = add("mean", "the mean image of a database, as compute_image_mean computes it")
+    average.add_argument("database", type=Path, metavar="DB")
+    average.add_argument("out", type=Path, metavar="FILE")
+    average.add_argument("--quiet", action="store_true")
+    catalog.add_arguments(
+        add("list", "write the list (and class names) of a dataset: archives, Kaggle's layout, batches")
+    )
+    return top
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command line."""
+    options = parser().parse_args(arguments)
+    if options.command == "list":
+        return catalog.run(options)
+    if options.command == "mean":
+        mean.write(mean.of_database(options.database, options.quiet), options.out)
+        return 0
+    if options.command in ("validate", "verify"):
+        return _validate(options)
+    database: Path = Path(str(options.database).rstrip("/"))
+    if options.command in ("build", "plan"):
+        settings = plan.Settings(
+            options.resize_height or options.size or 64,
+            options.resize_width or options.size or 64,
+            options.gray,
+            options.resize,
+            options.shuffle,
+            options.classes,
+            options.keep_duplicates,
+            options.max_pixels,
+        )
+        if options.command == "plan":
+            made = road.make_plan(
+                options.root, options.list, database, settings, options.shards, options.skip_bad, options.restart
+            )
+            print(
+                f"{made.count} lines, {made.rejected} of them unusable, in {made.shards} shards: "
+                f"python -m foolcaffe.lmdb shard {database} 0..{made.shards - 1}, then merge"
+            )
+            return 0
+    if options.command == "merge":
+        return _tell(road.merge_shards(database, options.quiet, options.mean, not options.no_verify), database)
+    how = shard.How(options.workers, options.skip_bad, options.quiet, database.name)
+    if options.command == "shard":
+        return _tell(road.build_shard(database, options.number, how), Path(f"{database}, shard {options.number}"))
+    return _tell(
+        road.build(
+            options.root, options.list, database, settings, how, options.mean, not options.no_verify, options.restart
+        ),
+        database,
+    )
+
+
+def _tell(report: dict[str, Any], what: Path) -> int:
+    bad = len(report["rejected"])
+    named = f", {bad} left out: see bad_images.txt" if bad else ""
+    print(f"{what}: {report['lines']} lines = {report['stored']} records{named}; digest {report['digest']}")
+    return 0
+
+
+def _validate(options: argparse.Namespace) -> int:
+    size = (options.size, options.size) if options.size else None
+    found = verify.validate(options.database, options.list, size, options.classes, options.quiet)
+    for line in found.wrong[: verify.SHOWN + 1]:
+        print(line, file=sys.stderr)
+    if found.wrong:
+        more = len(found.wrong) - verify.SHOWN - 1
+        print(
+            f"{options.database}: {len(found.wrong)} faults" + (f" ({more} not shown)" if more > 0 else ""),
+            file=sys.stderr,
+        )
+        return EXIT_FAILED
+    checked = "checksums equal" if found.checked else "it carries no checksums"
+    print(f"{options.database}: {found.records} records are well, {checked}; sha256 of the records {found.sha256}")
+    return 0

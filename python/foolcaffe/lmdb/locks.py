@@ -1,0 +1,47 @@
+"""One builder in one place."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from foolcaffe.errors import FoolCaffeError
+
+
+@contextmanager
+def locked(file: Path, what: str, shared: bool = False) -> Iterator[None]:
+    """Hold a lock while the block runs. The operating system drops it however the process ends.
+
+    Args:
+        file: the lock's file; its folder is made. It may be removed by the holder, who then made something else of it.
+        what: what is locked, for the message.
+        shared: others that ask for a shared lock may hold it too.
+
+    Raises:
+        FoolCaffeError: another process holds it.
+    """
+    while True:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # opened for writing: over NFS an exclusive lock needs that
+        handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            try:
+                fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FoolCaffeError(
+                    f"{what} is being built by another process",
+                    "wait until it is done, or end it; two builds into one place would spoil each other",
+                ) from None
+            try:
+                same = os.path.samestat(os.fstat(handle), file.stat())
+            except FileNotFoundError:
+                same = False
+            if not same:  # the holder before us removed the file: ours is no lock any more
+                continue
+            yield
+            return
+        finally:
+            os.close(handle)

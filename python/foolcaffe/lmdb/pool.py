@@ -1,0 +1,287 @@
+"""Worker processes and the order of their results.
+
+Every worker has its own queue of tasks and its own slots in one shared memory; results come back in the order in which
+the positions were given, whoever finishes first. Memory is the slots, whatever the number of images. A worker that
+dies is replaced and its tasks are done again; an image that workers die at three times is rejected.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import pickle
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from foolcaffe.errors import FoolCaffeError
+from foolcaffe.lmdb.plan import Plan
+from foolcaffe.lmdb.worker import CPU_SECONDS, HEADER, KEY_ROOM, LENGTH, NOTHING, SIZES, TASK, Shape
+
+DEPTH = 16
+"""Slots of a worker: enough work for the time that the writer spends in a commit."""
+CHUNK = 64
+CHUNK_BYTES = 1 << 20
+DEATHS = 3
+
+
+class Chunk(NamedTuple):
+    """Finished records. ``items`` are views of (key, value), valid until the next chunk is asked for."""
+
+    first: int
+    size: int
+    items: list[tuple[memoryview, memoryview]]
+    checksums: bytes
+    """CRC-32 of each value, 4 bytes little-endian a position; 0 for a rejected one."""
+    bad: list[tuple[int, str]]
+    """(position, reason)"""
+    warned: list[tuple[int, str]]
+
+
+@dataclass(eq=False)
+class _Task:
+    first: int
+    count: int
+    slot: int = -1
+    result: Any = None
+
+
+@dataclass(eq=False)
+class _Member:
+    process: subprocess.Popen[bytes]
+    slots: list[int]
+    queue: deque[_Task] = field(default_factory=deque)
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Pool:
+    """Decodes positions of a plan in worker processes. A context manager.
+
+    Args:
+        plan: opened.
+        workers: how many processes.
+        expected: how many positions will come, to size the chunks.
+        cpu_seconds: processor time an image may take.
+    """
+
+    def __init__(self, plan: Plan, workers: int, expected: int, cpu_seconds: float = CPU_SECONDS) -> None:
+        self._plan = plan
+        self._cpu_seconds = cpu_seconds
+        shape = Shape.of(plan.settings)
+        self._stride = shape.stride
+        self.chunk = max(1, min(CHUNK, CHUNK_BYTES // shape.stride, expected // (8 * workers)))
+        self._slot_bytes = shape.slot_bytes(self.chunk)
+        self._file: Any = (
+            os.fdopen(os.memfd_create("lmdb"), "r+b") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()  # noqa: SIM115
+        )
+        size = self._slot_bytes * DEPTH * workers
+        os.ftruncate(self._file.fileno(), size)
+        self._memory = mmap.mmap(self._file.fileno(), size)
+        self._view = memoryview(self._memory)
+        self._deaths: Counter[int] = Counter()
+        self._idle_deaths = 0
+        self._condemned: dict[int, str] = {}
+        self.versions: dict[str, str] = {}
+        self._selector = selectors.DefaultSelector()
+        self._members: list[_Member] = []
+        for w in range(workers):
+            self._members.append(self._start(list(range(w * DEPTH, (w + 1) * DEPTH))))
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self._selector.close()
+        for member in self._members:
+            member.process.kill()
+            self._end(member.process)
+        self._file.close()
+
+    @property
+    def pids(self) -> list[int]:
+        """The workers' process ids."""
+        return [m.process.pid for m in self._members]
+
+    def _start(self, slots: list[int]) -> _Member:
+        path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]))
+        # one thread a worker: the workers are the parallelism, and idle threads count against the memory limit
+        environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        descriptor = self._file.fileno()
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "foolcaffe.lmdb.worker",
+                str(self._plan.folder),
+                str(descriptor),
+                str(len(self._memory)),
+                str(self.chunk),
+                str(self._cpu_seconds),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            pass_fds=[descriptor],
+            env=environment,
+        )
+        member = _Member(process, slots)
+        assert process.stdout is not None
+        self._selector.register(process.stdout, selectors.EVENT_READ, member)
+        return member
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> int:
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        return process.wait()
+
+    def run(self, ranges: Iterable[tuple[int, int]]) -> Iterator[Chunk]:
+        """Decode positions.
+
+        Args:
+            ranges: [first, end) of positions, in the order in which results are wanted.
+
+        Yields:
+            finished chunks, in that order.
+
+        Raises:
+            FoolCaffeError: workers cannot start, or an archive has changed.
+        """
+        todo = self._tasks(ranges)
+        order: deque[_Task] = deque()
+        exhausted = False
+        while True:
+            while not exhausted:
+                member = min((m for m in self._members if m.slots), key=lambda m: len(m.queue), default=None)
+                if member is None:
+                    break
+                task = next(todo, None)
+                if task is None:
+                    exhausted = True
+                    break
+                task.slot = member.slots.pop()
+                member.queue.append(task)
+                order.append(task)
+                self._give(member, task)
+            if not order:
+                return
+            while order[0].result is None:
+                self._wait()
+            task = order.popleft()
+            yield self._chunk(task)
+            self._members[task.slot // DEPTH].slots.append(task.slot)
+
+    def _tasks(self, ranges: Iterable[tuple[int, int]]) -> Iterator[_Task]:
+        for first, end in ranges:
+            for start in range(first, end, self.chunk):
+                yield _Task(start, min(self.chunk, end - start))
+
+    def _give(self, member: _Member, task: _Task) -> None:
+        known = {p - task.first: reason for p, reason in self._condemned.items() if 0 <= p - task.first < task.count}
+        extra = json.dumps(known).encode() if known else b""
+        LENGTH.pack_into(self._memory, task.slot * self._slot_bytes, NOTHING)
+        try:
+            assert member.process.stdin is not None
+            member.process.stdin.write(TASK.pack(task.slot, task.first, task.count, len(extra)) + extra)
+        except BrokenPipeError:
+            pass  # its death is seen where its results are read, and the task is given again
+
+    def _wait(self) -> None:
+        for key, _ in self._selector.select():
+            member: _Member = key.data
+            message = self._receive(key.fd)
+            if message is None:
+                self._replace(member)
+            elif message[0] == "ready":
+                self.versions = message[1]
+                self._idle_deaths = 0
+            elif message[0] == "failed":
+                raise FoolCaffeError(message[1], message[2])
+            else:
+                task = member.queue.popleft()
+                assert task.slot == message[1]
+                task.result = message[2]
+                self._idle_deaths = 0
+
+    @staticmethod
+    def _receive(descriptor: int) -> Any:
+        def read(size: int) -> bytes:
+            data = b""
+            while len(data) < size:
+                block = os.read(descriptor, size - len(data))
+                if not block:
+                    return b""
+                data += block
+            return data
+
+        head = read(LENGTH.size)
+        body = read(LENGTH.unpack(head)[0]) if head else b""
+        return pickle.loads(body) if body else None  # noqa: S301 - our own worker wrote it
+
+    def _replace(self, member: _Member) -> None:
+        self._selector.unregister(member.process.stdout)  # type: ignore[arg-type]
+        code = self._end(member.process)
+        self._idle_deaths += 1
+        if member.queue:
+            task = member.queue[0]
+            index = LENGTH.unpack_from(self._memory, task.slot * self._slot_bytes)[0]
+            if index != NOTHING:
+                position = task.first + index
+                self._deaths[position] += 1
+                self._idle_deaths = 0
+                if self._deaths[position] == DEATHS:
+                    self._condemned[position] = _reason(code, self._cpu_seconds)
+        # one that cannot start ends with a code; one that is killed before its first image may have met bad luck
+        if self._idle_deaths > (DEATHS if code >= 0 else 10 * DEATHS) * len(self._members):
+            raise FoolCaffeError(
+                f"the workers end as soon as they start ({_reason(code, self._cpu_seconds)})",
+                "their last words are above",
+            )
+        place = self._members.index(member)
+        fresh = self._start(member.slots)
+        fresh.queue = member.queue
+        self._members[place] = fresh
+        for task in fresh.queue:
+            self._give(fresh, task)
+
+    def _chunk(self, task: _Task) -> Chunk:
+        sizes, bad, warned = task.result
+        view, stride = self._view, self._stride
+        at = task.slot * self._slot_bytes + HEADER
+        items, checksums = [], bytearray()
+        for key_size, value_size, checksum in SIZES.iter_unpack(sizes):
+            if value_size:
+                begin = at + KEY_ROOM
+                items.append((view[at : at + key_size], view[begin : begin + value_size]))
+            checksums += LENGTH.pack(checksum)
+            at += stride
+        return Chunk(
+            task.first,
+            task.count,
+            items,
+            bytes(checksums),
+            [(task.first + i, r) for i, r in bad],
+            [(task.first + i, r) for i, r in warned],
+        )
+
+
+def _reason(code: int, cpu_seconds: float) -> str:
+    if code == -signal.SIGPROF:
+        return f"decoding took more than {cpu_seconds:g} s"
+    if code < 0:
+        return f"its decoder was ended by signal {-code} ({signal.Signals(-code).name}) {DEATHS} times"
+    return f"its decoder ended with code {code} {DEATHS} times"
