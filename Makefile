@@ -52,7 +52,7 @@ help:  ## this list
 	@echo '  NAME=           the trained folder under build/DATASET, if not the name of the model, with any of'
 	@echo '                  WEIGHT_DECAY= BASE_LR= STD= MAX_ITER= SEED= to differ from its prototxts'
 	@echo '  CLASS=          for fool: an id, a wnid or a name; FOOL= further options of python -m foolcaffe.fool'
-	@echo '  SKIP_BAD=1      for lmdb: leave unreadable images out, and name them in build/DATASET/bad_*.txt'
+	@echo '  SKIP_BAD=1      for lmdb: leave unreadable images out, and name them in build/DATASET/*_lmdb/bad_images.txt'
 
 demo:  ## everything, on photographs that come with scikit-image: LMDB, training, fooling images
 	@$(MAKE) --no-print-directory DATASET=demo MODEL=linear_softmax NAME=linear_softmax lmdb train templates

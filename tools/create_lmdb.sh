@@ -1,27 +1,31 @@
 #!/usr/bin/env bash
-# An LMDB of 64×64 Datums from a list of images, with Caffe's convert_imageset.
+# An LMDB of 64×64 Datums from a list of images: the same bytes with every core, or by Caffe's own convert_imageset.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 usage() {
     cat <<TEXT
-usage: tools/create_lmdb.sh [--size N] [--skip-bad] [--quiet] ROOT LIST DB
+usage: tools/create_lmdb.sh [--builder foolcaffe|caffe] [--size N] [--skip-bad] [--quiet] ROOT LIST DB
 
 Reads the images that LIST names (lines "<path below ROOT> <class id>"), resizes them to 64×64 (aspect squashed, as the
 post did), and writes the LMDB DB. It is built aside and renamed: DB is whole or not there. An image that cannot be read
-whole is named and stops the build.
+whole is named and stops the build. ROOT may lead into a tar or a zip (see python -m foolcaffe.lmdb --help).
 
+    --builder B  foolcaffe (default): python -m foolcaffe.lmdb, every core, resumed after an interruption, checksums;
+                 caffe: Caffe's convert_imageset. Keys and values are the same bytes.
     --size N     pixels a side (default: 64)
-    --skip-bad   leave unreadable images out and name them in DB/../bad_<name of LIST>
+    --skip-bad   leave unreadable images out and name them in DB/bad_images.txt
     --quiet      only errors
 TEXT
 }
 
+BUILDER=foolcaffe
 SIZE=64
 SKIP_BAD=
 ARGUMENTS=()
 while [ $# -gt 0 ]; do
     case $1 in
+        --builder) need_value "$1" $#; BUILDER=$2; shift ;;
         --size) need_value "$1" $#; SIZE=$2; shift ;;
         --skip-bad) SKIP_BAD=1 ;;
         --quiet) QUIET=1 ;;
@@ -34,8 +38,14 @@ done
 [ ${#ARGUMENTS[@]} -eq 3 ] || usage_error "expected ROOT, LIST and DB"
 [[ $SIZE =~ ^[1-9][0-9]*$ ]] || usage_error "--size '$SIZE' is no number of pixels"
 SOURCE=${ARGUMENTS[0]%/}; LIST=${ARGUMENTS[1]}; DB=${ARGUMENTS[2]%/}
-[ -d "$SOURCE" ] || die "no folder of images at $SOURCE"
+case $BUILDER in foolcaffe|caffe) ;; *) usage_error "--builder '$BUILDER': foolcaffe or caffe was expected" ;; esac
 [ ! -e "$DB" ] || die "$DB is there already" "remove it to build it again"
+if [ "$BUILDER" = foolcaffe ]; then
+    engine_python
+    "${PYTHON[@]}" -m foolcaffe.lists --check "$LIST"
+    exec "${PYTHON[@]}" -m foolcaffe.lmdb build --size "$SIZE" ${SKIP_BAD:+--skip-bad} ${QUIET:+--quiet} "$SOURCE" "$LIST" "$DB"
+fi
+[ -d "$SOURCE" ] || die "no folder of images at $SOURCE"
 engine_tool convert_imageset
 "${PYTHON[@]}" -m foolcaffe.lists --check "$LIST"      # a malformed line would become label 0 in silence
 
@@ -81,8 +91,8 @@ if grep -qE 'Could not open or find file|Corrupt JPEG|Premature end|Unsupported 
         fi
         # the keys keep the line numbers: only the bad lines' content is taken out of what convert_imageset can open
         "${PYTHON[@]}" -m foolcaffe.datums drop "$ASIDE" "$ASIDE.bad"
-        mv "$ASIDE.bad" "$PARENT/bad_$(basename "$LIST")"
-        say "left out $(awk 'END { print NR }' "$PARENT/bad_$(basename "$LIST")") images: see $PARENT/bad_$(basename "$LIST")"
+        mv "$ASIDE.bad" "$ASIDE/bad_images.txt"
+        say "left out $(awk 'END { print NR }' "$ASIDE/bad_images.txt") images: see $DB/bad_images.txt"
     fi
 fi
 sync -d "$ASIDE/data.mdb" 2>/dev/null || sync

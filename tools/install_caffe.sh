@@ -44,7 +44,7 @@ done
 TOOLS="caffe convert_imageset compute_image_mean"
 # What foolcaffe needs beside pycaffe. protobuf <3.21 reads the caffe_pb2.py that Debian generated with protoc 3.12;
 # the last matplotlib for Python 3.9 uses names that pyparsing 3.3 deprecates.
-PACKAGES="numpy<2 scikit-image matplotlib pyparsing<3.3 lmdb protobuf<3.21 six tqdm"
+PACKAGES="numpy<2 scikit-image matplotlib pyparsing<3.3 lmdb protobuf<3.21 six tqdm opencv-python-headless simplejpeg"
 # The closure of these is unpacked; of python3-caffe only the files of caffe itself, for its Debian dependencies
 # (ipython, pandas, …) come as current wheels or are not needed.
 CLOSURE="caffe libopenblas0-pthread libboost-python1.74.0 libpython3.9 python3.9 python3-distutils python3-lib2to3 python-pip-whl"
@@ -55,7 +55,7 @@ WAYS_OUT=("ways out: DEBIAN_MIRROR=http://… (a mirror that carries bullseye: D
 works() { # works DIR: a Caffe that runs and imports
     local tool
     for tool in $TOOLS python; do [ -x "$1/bin/$tool" ] || return 1; done
-    "$1/bin/python" -c 'import caffe, lmdb, skimage, matplotlib, tqdm' >/dev/null 2>&1
+    "$1/bin/python" -c 'import caffe, cv2, lmdb, matplotlib, simplejpeg, skimage, tqdm' >/dev/null 2>&1
 }
 
 # extras   the packages of --packages; into a system's Python nothing is installed
@@ -111,7 +111,7 @@ if [ -n "$SYSTEM" ]; then
         chmod +x "$ASIDE/system/bin/python"
         printf 'system: %s\n' "$(command -v caffe)" > "$ASIDE/system/SOURCE"
         works "$ASIDE/system" || die "the system has a Caffe, but its python3 lacks a package that foolcaffe needs" \
-            "$("$ASIDE/system/bin/python" -c 'import lmdb, skimage, matplotlib, tqdm' 2>&1 | tail -n 1)" \
+            "$("$ASIDE/system/bin/python" -c 'import cv2, lmdb, matplotlib, simplejpeg, skimage, tqdm' 2>&1 | tail -n 1)" \
             "install it there, or take Debian's Caffe instead: tools/install_caffe.sh --debian"
         publish "$ASIDE/system"
         extras

@@ -27,7 +27,4 @@ done
 [ ${#ARGUMENTS[@]} -eq 1 ] || usage_error "expected DIR"
 DIR=${ARGUMENTS[0]%/}
 engine_python
-for part in train val; do
-    "${PYTHON[@]}" -m foolcaffe.validate lmdb ${QUIET:+--quiet} --size "$SIZE" --synsets "$DIR/synset_words.txt" \
-        --bad "$DIR/bad_$part.txt" --mean "$DIR/mean.binaryproto" "$DIR/${part}_lmdb" "$DIR/$part.txt"
-done
+exec "${PYTHON[@]}" -m foolcaffe.validate dataset ${QUIET:+--quiet} --size "$SIZE" "$DIR"

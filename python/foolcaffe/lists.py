@@ -7,6 +7,7 @@ ILSVRC. The training list is shuffled with a seed, for ``convert_imageset --shuf
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import re
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from foolcaffe.errors import FoolCaffeError, run_cli
 from foolcaffe.files import write_text
+from foolcaffe.lmdb import listfile
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 
@@ -70,32 +72,20 @@ def read_list(path: Path, classes: int | None = None) -> list[tuple[str, int]]:
         classes: if given, ids must be below it.
 
     Raises:
-        FoolCaffeError: with the line: an empty line, trailing space, no label, an id out of range, a path twice.
+        FoolCaffeError: with the line: an empty one, a space at its end, no label, an id out of range, a path twice.
     """
-    try:
-        lines = path.read_bytes().decode("utf-8").split("\n")  # as they are, line ends too
-    except FileNotFoundError:
-        raise FoolCaffeError(f"no list at {path}", "tools/make_lists.sh writes lists") from None
-    except UnicodeDecodeError as error:
-        raise FoolCaffeError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
-    if lines and lines[-1] == "":
-        lines.pop()
     entries: list[tuple[str, int]] = []
-    seen: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
-        name, _, label = line.rpartition(" ")
-        expected = "expected: <path> <class id>, one space between, nothing after"
-        if line != line.strip() or not name or not re.fullmatch(r"[0-9]+", label):
-            what = (
-                "Windows line end" if line.endswith("\r") else "space at an end" if line != line.strip() else "no label"
+    seen: dict[bytes, int] = {}
+    for line in listfile.read(path, classes):
+        if line.reason:
+            raise FoolCaffeError(
+                f"{path}:{line.number}: {line.reason}", "expected: <path> <class id>, one space between"
             )
-            raise FoolCaffeError(f"{path}:{number}: {what}: {line!r}", expected)
-        if classes is not None and int(label) >= classes:
-            raise FoolCaffeError(f"{path}:{number}: class id {label} is out of range", f"expected 0..{classes - 1}")
-        if name in seen:
-            raise FoolCaffeError(f"{path}:{number}: {name} is listed in line {seen[name]} already")
-        seen[name] = number
-        entries.append((name, int(label)))
+        if line.path in seen:
+            name = listfile.show(line.path)
+            raise FoolCaffeError(f"{path}:{line.number}: {name} is listed in line {seen[line.path]} already")
+        seen[line.path] = line.number
+        entries.append((os.fsdecode(line.path), line.label))
     if not entries:
         raise FoolCaffeError(f"{path} lists no image")
     return entries

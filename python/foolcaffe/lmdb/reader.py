@@ -44,6 +44,14 @@ class Reader:
             raise FoolCaffeError(
                 f"{self.path} cannot be opened as an LMDB: {error}", "it was not written to its end: build it again"
             ) from None
+        # LMDB maps the file: reading past the end of a truncated one would end the process with SIGBUS
+        needed = (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
+        size = (self.path / "data.mdb").stat().st_size
+        if size < needed:
+            self.close()
+            raise FoolCaffeError(
+                f"{self.path} is truncated: {size} bytes, {needed} were expected", "remove it and build it again"
+            )
 
     def __len__(self) -> int:
         return self._count

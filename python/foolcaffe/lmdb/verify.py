@@ -102,6 +102,7 @@ def validate(
     checksums = np.fromfile(database / "crc32", "<u4") if (database / "crc32").exists() else None
     lines = _expected(listing, report, classes) if listing is not None else None
     rejected = {row["line"] for row in report.get("rejected", [])}
+    bad = _bad_paths(database) if not report else set()
     found = Findings(checked=checksums is not None)
     total = hashlib.sha256()
     shape: tuple[int, ...] | None = None
@@ -134,7 +135,7 @@ def validate(
                         if line[3] != record.label:
                             found.wrong.append(f"{name} has label {record.label}, line {line[1]} says {line[3]}")
                         break
-                    if line[1] not in rejected:
+                    if line[1] not in rejected and line[2] not in bad:
                         lacking += 1
                         missing.append(f"line {line[1]} ({listfile.show(line[2])}) is neither stored nor named as bad")
                 else:
@@ -142,7 +143,7 @@ def validate(
             found.records += 1
             progress.advance()
     for line in lines or ():
-        if line[1] not in rejected:
+        if line[1] not in rejected and line[2] not in bad:
             lacking += 1
             missing.append(f"line {line[1]} ({listfile.show(line[2])}) is neither stored nor named as bad")
     if lacking:
@@ -153,6 +154,12 @@ def validate(
         found.wrong.append(f"there are {found.records} records, report.json says {report['stored']}")
     found.sha256 = total.hexdigest()
     return found
+
+
+def _bad_paths(database: Path) -> set[bytes]:
+    """What was left out on purpose of a database without a report: the paths in its ``bad_images.txt``."""
+    table = database / "bad_images.txt"
+    return {line.split(b"\t")[0] for line in table.read_bytes().splitlines()} if table.exists() else set()
 
 
 def _report(database: Path) -> dict[str, Any]:
