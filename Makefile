@@ -40,7 +40,7 @@ M := $(B)/$(NAME)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test test-quick lint lmdb train fool templates evaluate toy clean distclean
+.PHONY: help demo test test-quick lint lmdb train fool templates evaluate toy bench-lmdb clean distclean
 
 help:  ## this list
 	@echo 'usage: make TARGET [DATASET=demo|tiny-imagenet|imagenet] [ENGINE=caffe|torch] [MODEL=…] [GPU=auto|cpu|0,1]'
@@ -90,6 +90,9 @@ lint: .venv/READY  ## ruff, mypy --strict, shellcheck
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/shellcheck -x -P tools tools/*.sh .ci/run
+
+bench-lmdb: .venv/READY .caffe/SOURCE  ## images/s beside real convert_imageset
+	.venv/bin/python benchmarks/bench_lmdb.py
 
 clean:  ## remove what was built; downloads and environments stay
 	rm -rf build data/demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

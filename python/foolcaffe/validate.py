@@ -1,4 +1,4 @@
-"""Is a dataset ready for training: its LMDBs against their lists, its mean, its images. ``python -m foolcaffe.validate``."""
+"""Is a dataset ready for training? LMDBs against their lists, mean, images. ``python -m foolcaffe.validate``."""
 
 from __future__ import annotations
 
@@ -31,12 +31,11 @@ def differences(folder: Path, part: str, size: int, quiet: bool = False) -> list
     """
     classes = len(read_synsets(folder / "synset_words.txt"))
     listing = folder / f"{part}.txt"
-    read_list(listing, classes)
+    entries = read_list(listing, classes)
     found = verify.validate(folder / f"{part}_lmdb", listing, (size, size), classes, quiet)
     wrong = list(found.wrong)
     if wrong:
-        lines = sum(1 for _ in listing.open("rb"))
-        wrong.insert(0, f"{folder}/{part}_lmdb has {found.records} records, {listing} has {lines} lines")
+        wrong.insert(0, f"{folder}/{part}_lmdb has {found.records} records, {listing} has {len(entries)} lines")
     mean = read_mean(folder / "mean.binaryproto").shape
     if mean != (3, size, size):
         wrong.append(f"{folder}/mean.binaryproto is {' × '.join(map(str, mean))}, not 3 × {size} × {size}")

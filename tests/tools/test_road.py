@@ -111,12 +111,13 @@ def test_both_builders_store_the_same_bytes(road: Road, tmp_path: Path) -> None:
 def test_malformed_lists_stop_the_build(engine: str, tmp_path: Path) -> None:
     make_images(tmp_path / "images", train=1, val=1)
     (tmp_path / "l.txt").write_text("train/n01/train_0.JPEG 0 \n")
-    fails(
-        tool("create_lmdb", tmp_path / "images", tmp_path / "l.txt", tmp_path / "db"),
-        "l.txt:1: a space after the label",
-    )
-    fails(tool("create_lmdb", tmp_path / "images", tmp_path / "no.txt", tmp_path / "db"), "no list at")
-    fails(tool("create_lmdb", tmp_path / "none", tmp_path / "l.txt", tmp_path / "db"), "none")
+    ours = ["create_lmdb", tmp_path / "images"]
+    fails(tool(*ours, tmp_path / "l.txt", tmp_path / "db"), "l.txt:1: a space after the label")
+    fails(tool(*ours, tmp_path / "no.txt", tmp_path / "db"), "no list at")
+    (tmp_path / "l.txt").write_text("train/n01/train_0.JPEG 0\n")
+    for builder in ("foolcaffe", "caffe"):
+        done = tool("create_lmdb", "--builder", builder, tmp_path / "none", tmp_path / "l.txt", tmp_path / "db")
+        fails(done, str(tmp_path / "none"))
     assert not (tmp_path / "db").exists()
 
 

@@ -81,7 +81,8 @@ class Decoder:
             return pixels
         shrinks = pixels.shape[0] >= self.height and pixels.shape[1] >= self.width
         how = cv2.INTER_AREA if self.area and shrinks else cv2.INTER_LINEAR
-        return cv2.resize(pixels, (self.width, self.height), interpolation=how)
+        resized: npt.NDArray[np.uint8] = cv2.resize(pixels, (self.width, self.height), interpolation=how)
+        return resized
 
     def _check_size(self, height: int, width: int) -> None:
         if height * width > self.max_pixels:
@@ -126,7 +127,7 @@ class Decoder:
     def _opencv(self, data: bytes, flags: int = 0) -> npt.NDArray[np.uint8]:
         try:
             mode = flags | (cv2.IMREAD_GRAYSCALE if self.gray else cv2.IMREAD_COLOR)
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
+            pixels: npt.NDArray[np.uint8] | None = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
         except cv2.error as error:
             raise BadImage(f"OpenCV refuses it: {str(error).strip().splitlines()[-1][:160]}") from None
         except MemoryError:

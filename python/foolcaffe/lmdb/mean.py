@@ -50,7 +50,8 @@ class Sum:
     @property
     def mean(self) -> npt.NDArray[np.float32]:
         """Channels × height × width, 0..255, BGR."""
-        return (self._sum / np.float32(self.count)).reshape(self._shape)
+        mean: npt.NDArray[np.float32] = (self._sum / np.float32(self.count)).astype(np.float32, copy=False)
+        return mean.reshape(self._shape)
 
 
 def of_database(database: PathLike, quiet: bool = False) -> npt.NDArray[np.float32]:
@@ -73,7 +74,8 @@ def of_database(database: PathLike, quiet: bool = False) -> npt.NDArray[np.float
             progress.advance()
     if total is None:
         raise FoolCaffeError(f"{database} holds no record")
-    return (total[:, 0] / np.float32(len(reader))).reshape(shape)
+    mean: npt.NDArray[np.float32] = (total[:, 0] / np.float32(len(reader))).astype(np.float32, copy=False)
+    return mean.reshape(shape)
 
 
 def write(mean: npt.NDArray[np.float32], path: PathLike) -> None:
