@@ -1,6 +1,6 @@
 """Writes ``goldens/schema.txt``: every fact of real Caffe's schema, a line each. Run by real Caffe's Python.
 
-    .caffe/bin/python tests/torch/make_schema_golden.py
+.caffe/bin/python tests/torch/make_schema_golden.py
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def facts(descriptor: Any) -> list[str]:
             default = f" default {value!r}" if f.HasField("default_value") else ""
             packed = " packed" if f.options.packed else ""
             lines.append(
-                f"field {message.name}.{f.name} = {f.number} label {f.label} type {f.type} {f.type_name}{default}{packed}"
+                f"field {message.name}.{f.name} = {f.number} label {f.label} type {f.type} {f.type_name}"
+                f"{default}{packed}"
             )
     return sorted(lines)
 
