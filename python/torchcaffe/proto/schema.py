@@ -148,9 +148,7 @@ def module_members(module: str) -> dict[str, Any]:
     members: dict[str, Any] = {"DESCRIPTOR": descriptor}
     factory = None if hasattr(message_factory, "GetMessageClass") else message_factory.MessageFactory(pool)
     for name, message in descriptor.message_types_by_name.items():
-        made = (
-            message_factory.GetMessageClass(message) if factory is None else getattr(factory, "GetPrototype")(message)
-        )  # noqa: B009 - 3.20 only
+        made = message_factory.GetMessageClass(message) if factory is None else factory.GetPrototype(message)
         made.__module__ = module
         members[name] = made
     for name, enum in descriptor.enum_types_by_name.items():

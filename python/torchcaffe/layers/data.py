@@ -1,0 +1,107 @@
+"""Data: batches of a database's records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+import torch
+from torchcaffe import common
+from torchcaffe.data.datum import Record, read_datum
+from torchcaffe.data.lmdb_reader import LmdbReader
+from torchcaffe.data.prefetch import Prefetcher
+from torchcaffe.data.transformer import Transformer
+from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.proto import caffe_pb2
+
+
+class Data(Layer):
+    """Tops: ``batch_size`` records in key order, around and around, transformed by ``transform_param``; their labels.
+
+    data N × C × H × W; label N. With several solvers each takes its share of the records in turn.
+
+    Differs from Caffe in: LEVELDB is refused; a record of another shape than the first is an error (so it is there).
+    """
+
+    exact_num_bottom: ClassVar[int | None] = 0
+    min_num_top: ClassVar[int | None] = 1
+    max_num_top: ClassVar[int | None] = 2
+
+    def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
+        """Open the database, shape the tops after its first record, start reading ahead.
+
+        Raises:
+            FoolCaffeError: the database or the transformation is not usable.
+        """
+        param = self.param.data_param
+        if param.backend != caffe_pb2.DataParameter.LMDB:
+            raise self.fail("backend LEVELDB is not supported", "convert the data to LMDB and say backend: LMDB")
+        if not param.batch_size:
+            raise self.fail("data_param.batch_size must be positive")
+        transformer = Transformer(self.param.transform_param, self.phase)
+        transformer.init_rand()
+        reader = LmdbReader(param.source)
+        first = next(_records(reader, param.force_encoded_color))
+        shape = transformer.output_shape(first.pixels.shape)
+        top[0].reshape(param.batch_size, *shape)
+        if len(top) > 1:
+            top[1].reshape(param.batch_size)
+        # Caffe draws a second time for the transformer, and once for the thread's own generator
+        transformer.init_rand()
+        common.generator().draw()
+        batches = _Batches(self, reader, transformer, first, shape)
+        self._prefetcher = Prefetcher(batches.make, param.prefetch)
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """The shapes are fixed."""
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        """Take the next batch."""
+        data, labels = self._prefetcher.take()
+        top[0].data.copy_(data)
+        if len(top) > 1:
+            top[1].data.copy_(labels)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """There is nothing below."""
+
+
+class _Batches:
+    """Makes batches; knows nothing of the layer, so that the layer can go away."""
+
+    def __init__(
+        self, layer: Layer, reader: LmdbReader, transformer: Transformer, first: Record, shape: tuple[int, int, int]
+    ) -> None:
+        param = layer.param.data_param
+        self._transformer, self._shape, self._fail = transformer, shape, layer.fail
+        self._records = _records(reader, param.force_encoded_color)
+        self._raw = np.empty((param.batch_size, *first.pixels.shape), first.pixels.dtype)
+        self._source = param.source
+        self._count, self._rank = common.solver_count(), common.solver_rank()
+        for _ in range(self._rank):
+            next(self._records)
+
+    def make(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The next batch, transformed, and its labels."""
+        labels = torch.empty(len(self._raw))
+        for i in range(len(self._raw)):
+            record = next(self._records)
+            if record.pixels.shape != self._raw.shape[1:]:
+                raise self._fail(
+                    f"a record of shape {record.pixels.shape} in {self._source!r}, the first has {self._raw.shape[1:]}",
+                    "all records of a batch must have one shape: build the database with a size",
+                )
+            self._raw[i] = record.pixels
+            labels[i] = record.label
+            for _ in range(self._count - 1):
+                next(self._records)
+        data = torch.empty((len(self._raw), *self._shape))
+        self._transformer.transform(self._raw, data)
+        return data, labels
+
+
+def _records(reader: LmdbReader, force_color: Any) -> Iterator[Record]:
+    for key, value in reader.records():
+        yield read_datum(value, key, reader.path, bool(force_color))

@@ -1,0 +1,27 @@
+"""Every solver type, a line each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from foolcaffe.errors import FoolCaffeError, nearest
+from torchcaffe.prototxt import PathLike, read_solver
+from torchcaffe.solvers.base import Solver
+from torchcaffe.solvers.sgd import SGDSolver
+
+SOLVERS: dict[str, type[Solver]] = {
+    "SGD": SGDSolver,
+}
+
+
+def get_solver(path: PathLike, **net_options: Any) -> Solver:
+    """The solver of a prototxt.
+
+    Raises:
+        FoolCaffeError: the file, the solver's type or a net is wrong.
+    """
+    param = read_solver(path)
+    if param.type not in SOLVERS:
+        known = f"known: {', '.join(sorted(SOLVERS))}"
+        raise FoolCaffeError(f"{path}: unknown solver type {param.type!r}", nearest(param.type, SOLVERS) or known)
+    return SOLVERS[param.type](param, path, **net_options)
