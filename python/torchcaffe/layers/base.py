@@ -159,10 +159,14 @@ class Layer:
             )
 
     def _set_loss_weights(self, top: Blobs) -> None:
+        if self.is_loss and not self.param.loss_weight:
+            self.param.loss_weight.append(1)  # so that a caffemodel states it, as Caffe's does
+            self.loss_weights = [1.0, *[0.0] * (len(top) - 1)]
+            return
         given = list(self.param.loss_weight)
         if given and len(given) != len(top):
             raise self.fail(f"{len(given)} loss_weight for {len(top)} top blob(s)", "give one for each top, or none")
-        self.loss_weights = given or [1.0 if self.is_loss and i == 0 else 0.0 for i in range(len(top))]
+        self.loss_weights = given or [0.0] * len(top)
 
     def _fill_loss_diffs(self, top: Blobs) -> None:
         for blob, weight in zip(top, self.loss_weights):

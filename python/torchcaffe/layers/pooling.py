@@ -21,10 +21,11 @@ class Pooling(FunctionLayer):
 
     out = ceil((H + 2·pad − kernel) / stride) + 1 (floor for ``round_mode: FLOOR``); with padding a last window that
     would start at or past H + pad is dropped. AVE divides by the size of the window within H + pad, pads included. MAX
-    takes the first of equals, row by row, and gives it the gradient; its optional second top holds the position h·W + w.
+    takes the first of equals, row by row, and gives it the gradient; its optional second top holds h·W + w.
     ``global_pooling`` is one window, the plane.
 
-    Differs from Caffe in: STOCHASTIC (which Caffe has on a GPU only) is refused.
+    Differs from Caffe in: 1. STOCHASTIC (which Caffe has on a GPU only) is refused. 2. Backward of a window that lies
+    wholly beyond the plane (stride > kernel) changes nothing, where Caffe writes outside its memory.
     """
 
     exact_num_bottom: ClassVar[int | None] = 1

@@ -146,7 +146,7 @@ def module_members(module: str) -> dict[str, Any]:
     pool.Add(file) if not hasattr(pool, "AddSerializedFile") else pool.AddSerializedFile(file.SerializeToString())
     descriptor = pool.FindFileByName(file.name)
     members: dict[str, Any] = {"DESCRIPTOR": descriptor}
-    factory = None if hasattr(message_factory, "GetMessageClass") else message_factory.MessageFactory(pool)
+    factory: Any = None if hasattr(message_factory, "GetMessageClass") else message_factory.MessageFactory(pool)
     for name, message in descriptor.message_types_by_name.items():
         made = message_factory.GetMessageClass(message) if factory is None else factory.GetPrototype(message)
         made.__module__ = module
