@@ -12,7 +12,7 @@ import tempfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Optional, Tuple, Union
+from typing import Any, Tuple, Union  # noqa: UP035
 
 import numpy as np
 
@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 CASES = HERE / "cases"
 GOLDENS = HERE / "goldens" / "layers"
 
-Fill = Union[str, Tuple[str, int]]
+Fill = Union[str, Tuple[str, int]]  # noqa: UP006 - evaluated by Python 3.9
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Case:
     forward_tol: float = 2e-6
     backward_tol: float = 2e-6
     param_tol: float = 2e-6
-    ignore: Tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
     seed: int = 1701
 
     def prototxt(self) -> str:
@@ -266,7 +266,7 @@ def compare(case: Case, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     assert not worst, "\n".join(worst)
 
 
-def golden(file: str) -> Optional[dict[str, Any]]:
+def golden(file: str) -> dict[str, Any] | None:
     """The stored results of a case file: ``<case>|<name>`` to array, or None if it has none yet."""
     path = GOLDENS / f"{file}.npz"
     if not path.is_file():

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import torch
 from foolcaffe.errors import FoolCaffeError
 from torchcaffe import common
 from torchcaffe.blob import proto_shape
@@ -30,7 +29,7 @@ class Transformer:
     def __init__(self, param: Any, phase: int) -> None:
         self.param, self.phase = param, phase
         self._generator: Generator | None = None
-        self._mean: torch.Tensor | None = None
+        self._mean: NDArray[np.float32] | None = None
         if param.mean_file:
             if param.mean_value:
                 raise FoolCaffeError("transform_param has both mean_file and mean_value", "give one of them")
@@ -39,7 +38,7 @@ class Transformer:
             shape = shape[1:] if len(shape) == 4 and shape[0] == 1 else shape
             if len(shape) != 3 or len(proto.data) != np.prod(shape):
                 raise FoolCaffeError(f"the mean {param.mean_file!r} has {len(proto.data)} values in the shape {shape}")
-            self._mean = torch.from_numpy(np.array(proto.data, np.float32).reshape(shape))
+            self._mean = np.array(proto.data, np.float32).reshape(shape)
 
     def init_rand(self) -> None:
         """Draw the seed for crops and mirrors from the process's generator, if there will be any."""
@@ -67,31 +66,29 @@ class Transformer:
             )
         return (channels, crop, crop) if crop else shape
 
-    def transform(self, batch: NDArray[Any], out: torch.Tensor) -> None:
-        """Transform records of one shape, N × channels × height × width, into ``out`` (float, on the CPU)."""
-        source = torch.from_numpy(batch)
+    def transform(self, batch: NDArray[Any], out: NDArray[np.float32]) -> None:
+        """Transform records of one shape, N × channels × height × width, into ``out``.
+
+        In NumPy, since it runs in a thread beside the training: PyTorch would start a second set of threads there.
+        """
         mean = self._mean
         if self.param.mean_value:
-            mean = torch.tensor(list(self.param.mean_value), dtype=torch.float32).view(-1, 1, 1)
+            mean = np.array(self.param.mean_value, np.float32).reshape(-1, 1, 1)
         crop, mirror = self.param.crop_size, self.param.mirror
         if not crop and not mirror:
-            _subtract(source, mean, out)
+            _subtract(batch, mean, out)
         else:
-            for image, target in zip(source, out):
+            for image, target in zip(batch, out):
                 flip = bool(mirror and self._draw(2))
+                window = mean
                 if crop:
                     top, left = self._corner(image.shape[1] - crop, image.shape[2] - crop)
                     image = image[:, top : top + crop, left : left + crop]
-                    window = mean
-                    if mean is not None and mean.shape[1] > 1:
+                    if mean is not None and mean.shape[1:] != (1, 1):
                         window = mean[:, top : top + crop, left : left + crop]
-                else:
-                    window = mean
-                _subtract(image, window, target)
-                if flip:
-                    target.copy_(target.flip(-1))
+                _subtract(image, window, target[:, :, ::-1] if flip else target)
         if self.param.scale != 1:
-            out.mul_(self.param.scale)
+            out *= np.float32(self.param.scale)
 
     def _corner(self, height: int, width: int) -> tuple[int, int]:
         if self.phase == caffe_pb2.TRAIN:
@@ -104,10 +101,8 @@ class Transformer:
         return self._generator.draw() % n
 
 
-def _subtract(source: torch.Tensor, mean: torch.Tensor | None, out: torch.Tensor) -> None:
+def _subtract(source: NDArray[Any], mean: NDArray[np.float32] | None, out: NDArray[np.float32]) -> None:
     if mean is None:
-        out.copy_(source)
-    elif mean.shape[1:] == (1, 1) and source.shape[-2:] != (1, 1) and source.dtype != out.dtype:
-        out.copy_(source).sub_(mean)
+        out[...] = source
     else:
-        torch.sub(source, mean, out=out)
+        np.subtract(source, mean, out=out, dtype=np.float32)

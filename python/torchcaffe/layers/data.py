@@ -85,7 +85,7 @@ class _Batches:
 
     def make(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The next batch, transformed, and its labels."""
-        labels = torch.empty(len(self._raw))
+        labels = np.empty(len(self._raw), np.float32)
         for i in range(len(self._raw)):
             record = next(self._records)
             if record.pixels.shape != self._raw.shape[1:]:
@@ -97,9 +97,9 @@ class _Batches:
             labels[i] = record.label
             for _ in range(self._count - 1):
                 next(self._records)
-        data = torch.empty((len(self._raw), *self._shape))
+        data = np.empty((len(self._raw), *self._shape), np.float32)
         self._transformer.transform(self._raw, data)
-        return data, labels
+        return torch.from_numpy(data), torch.from_numpy(labels)
 
 
 def _records(reader: LmdbReader, force_color: Any) -> Iterator[Record]:

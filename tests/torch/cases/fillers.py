@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Fillers draw what Caffe's draw, to the bit: DummyData's tops are compared exactly."""
 
 from parity import Case

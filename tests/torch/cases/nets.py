@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Whole nets: splits, sharing, in place, loss weights, propagate_down, phases and stages."""
 
 from parity import Case
