@@ -65,6 +65,10 @@ class Storage:
         self._on_host = True
         return self._array
 
+    def replace(self, tensor: torch.Tensor) -> None:
+        """Use another tensor's memory from now on, for all who share this storage; earlier views are no longer live."""
+        self._tensor, self._array, self._on_host, self._cleared = tensor.reshape(-1), None, False, False
+
     def clear(self) -> None:
         """All zeros; done when next used, so that what overwrites everything costs nothing extra."""
         self._cleared, self._on_host = self._tensor is not None, False
@@ -158,6 +162,16 @@ class Blob:
     def diff_array(self) -> NDArray[Any]:
         """The gradient as NumPy, live as :attr:`array` is."""
         return self._diff.array()[: self.count].reshape(self.shape)
+
+    def take_data(self, tensor: torch.Tensor) -> None:
+        """Let ``tensor``, which nobody else uses, be our values, without copying if it is on our device.
+
+        Earlier arrays and tensors of this blob are no longer live, as after a data layer's forward in Caffe.
+        """
+        if tensor.device == self.device and tensor.dtype == self.dtype and tensor.numel() == self._data.capacity:
+            self._data.replace(tensor.contiguous())
+        else:
+            self.data.copy_(tensor, non_blocking=True)
 
     def clear_diff(self) -> None:
         """Set the gradient to zero, at no cost if the next thing is :meth:`accumulate` or :meth:`diff_to_add_to`."""

@@ -60,9 +60,9 @@ class Data(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Take the next batch."""
         data, labels = self._prefetcher.take()
-        top[0].data.copy_(data)
+        top[0].take_data(data)
         if len(top) > 1:
-            top[1].data.copy_(labels)
+            top[1].take_data(labels)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         """There is nothing below."""

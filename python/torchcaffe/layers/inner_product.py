@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import torch
 from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.matmul import mm
 
 
 class InnerProduct(Layer):
@@ -54,22 +55,19 @@ class InnerProduct(Layer):
         """One matrix product."""
         x, y = self._rows(bottom[0].data, self._inputs), self._rows(top[0].data, self._outputs)
         weights = self.blobs[0].data if self._transpose else self.blobs[0].data.t()
-        if len(self.blobs) > 1:
-            torch.addmm(self.blobs[1].data, x, weights, out=y)
-        else:
-            torch.mm(x, weights, out=y)
+        mm(x, weights, y, self.blobs[1].data if len(self.blobs) > 1 else None)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         """Two matrix products and a sum."""
         x, dy = self._rows(bottom[0].data, self._inputs), self._rows(top[0].diff, self._outputs)
         if self.param_propagate_down[0]:
             diff, beta = self.blobs[0].diff_to_add_to()
-            torch.addmm(diff, *((x.t(), dy) if self._transpose else (dy.t(), x)), beta=beta, out=diff)
+            mm(*((x.t(), dy) if self._transpose else (dy.t(), x)), diff, beta=beta)
         if len(self.blobs) > 1 and self.param_propagate_down[1]:
             self.blobs[1].accumulate(dy.sum(0))
         if propagate_down[0]:
             weights = self.blobs[0].data.t() if self._transpose else self.blobs[0].data
-            torch.mm(dy, weights, out=self._rows(bottom[0].diff, self._inputs))
+            mm(dy, weights, self._rows(bottom[0].diff, self._inputs))
 
     @staticmethod
     def _rows(tensor: torch.Tensor, length: int) -> torch.Tensor:
