@@ -22,7 +22,7 @@ class Prefetcher:
         self._ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(max(ahead, 1))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=_work, args=(make, self._ready, self._stop), daemon=True)
-        self._finalizer = weakref.finalize(self, _finish, self._ready, self._stop)
+        self._finalizer = weakref.finalize(self, _finish, self._ready, self._stop, self._thread)
         self._thread.start()
 
     def take(self) -> Any:
@@ -36,7 +36,6 @@ class Prefetcher:
     def close(self) -> None:
         """End the thread and wait for it."""
         self._finalizer()
-        self._thread.join()
 
 
 def _work(make: Callable[[], Any], ready: Any, stop: threading.Event) -> None:
@@ -50,10 +49,13 @@ def _work(make: Callable[[], Any], ready: Any, stop: threading.Event) -> None:
             return
 
 
-def _finish(ready: Any, stop: threading.Event) -> None:
+def _finish(ready: Any, stop: threading.Event, thread: threading.Thread) -> None:
+    """Runs at the object's end, or the interpreter's: a thread that still computes then would crash it."""
     stop.set()
     while True:  # a thread that waits for room must see the stop
         try:
             ready.get_nowait()
         except queue.Empty:
-            return
+            break
+    if thread is not threading.current_thread():
+        thread.join(timeout=30)
