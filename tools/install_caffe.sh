@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
     cat <<TEXT
-usage: tools/install_caffe.sh [--prefix DIR] [--force] [--debian] [--quiet]
+usage: tools/install_caffe.sh [--prefix DIR] [--packages "NAME …"] [--force] [--debian] [--quiet]
 
 Puts BVLC Caffe 1.0, pycaffe and a Python 3.9 for them into DIR (default: .caffe):
     DIR/bin/caffe  DIR/bin/convert_imageset  DIR/bin/compute_image_mean  DIR/bin/python
@@ -14,22 +14,24 @@ outside DIR is written, and no root is needed. DIR may be moved afterwards.
 A Caffe that the system already has (caffe on the PATH and "import caffe" in python3) is used as it is.
 
     --prefix DIR  where to (default: .caffe in the checkout)
+    --packages "NAME …"  Python packages that DIR/bin/python shall have as well, pytest say
     --force       install again even if DIR is there
     --debian      take Debian's packages even if the system has a Caffe
     --quiet       only errors
 
 environment:
     DEBIAN_MIRROR   mirror that carries bullseye (default: the one that apt is configured with)
-    PYTHON_PACKAGES extra packages for DIR/bin/python
 TEXT
 }
 
 PREFIX=$ROOT/.caffe
 FORCE=
 SYSTEM=1
+EXTRA=
 while [ $# -gt 0 ]; do
     case $1 in
         --prefix) need_value "$1" $#; PREFIX=$2; shift ;;
+        --packages) need_value "$1" $#; EXTRA=$2; shift ;;
         --force) FORCE=1 ;;
         --debian) SYSTEM= ;;
         --quiet) QUIET=1 ;;
@@ -40,8 +42,9 @@ while [ $# -gt 0 ]; do
 done
 
 TOOLS="caffe convert_imageset compute_image_mean"
-# What foolcaffe needs beside pycaffe. protobuf <3.21 reads the caffe_pb2.py that Debian generated with protoc 3.12.
-PACKAGES="numpy<2 scikit-image matplotlib lmdb protobuf<3.21 six tqdm"
+# What foolcaffe needs beside pycaffe. protobuf <3.21 reads the caffe_pb2.py that Debian generated with protoc 3.12;
+# the last matplotlib for Python 3.9 uses names that pyparsing 3.3 deprecates.
+PACKAGES="numpy<2 scikit-image matplotlib pyparsing<3.3 lmdb protobuf<3.21 six tqdm"
 # The closure of these is unpacked; of python3-caffe only the files of caffe itself, for its Debian dependencies
 # (ipython, pandas, …) come as current wheels or are not needed.
 CLOSURE="caffe libopenblas0-pthread libboost-python1.74.0 libpython3.9 python3.9 python3-distutils python3-lib2to3 python-pip-whl"
@@ -55,25 +58,45 @@ works() { # works DIR: a Caffe that runs and imports
     "$1/bin/python" -c 'import caffe, lmdb, skimage, matplotlib, tqdm' >/dev/null 2>&1
 }
 
+# extras   the packages of --packages; into a system's Python nothing is installed
+extras() {
+    [ -n "$EXTRA" ] || return 0
+    local log
+    log=$(mktemp)
+    if [ -d "$PREFIX/site-packages" ]; then
+        # all of them in one call, so that pip keeps numpy and protobuf as pycaffe needs them
+        # shellcheck disable=SC2086
+        "$PREFIX/bin/python" -m pip install --disable-pip-version-check --no-warn-script-location --upgrade \
+            --target "$PREFIX/site-packages" $PACKAGES $EXTRA >"$log" 2>&1 \
+            || die "pip could not install $EXTRA" "$(grep -E '^(ERROR|error)' "$log" | tail -n 3)"
+    else
+        # shellcheck disable=SC2086
+        "$PREFIX/bin/python" -c 'import importlib, sys; [importlib.import_module(n) for n in sys.argv[1:]]' $EXTRA 2>"$log" \
+            || die "the system's Python lacks a package: $(tail -n 1 "$log")" "install it there: $EXTRA"
+    fi
+    rm -f "$log"
+}
+
 if [ -z "$FORCE" ] && [ -e "$PREFIX" ]; then
     if works "$PREFIX"; then
         say "$PREFIX is there and works ($(head -n 1 "$PREFIX/SOURCE"))"
+        extras
         exit 0
     fi
     die "$PREFIX is there, but its caffe does not run" "remove it, or install over it with --force"
 fi
 
-AIDE=$PREFIX.partial     # everything happens here; the last step renames
-mkdir -p "$(dirname "$PREFIX")" 2>/dev/null && mkdir -p "$AIDE" 2>/dev/null \
+ASIDE=$PREFIX.partial     # everything happens here; the last step renames
+mkdir -p "$ASIDE" 2>/dev/null \
     || die "cannot write to $(dirname "$PREFIX")" "choose another place with --prefix"
-AIDE=$(cd "$AIDE" && pwd)
-exec 9>"$AIDE/lock"
+ASIDE=$(cd "$ASIDE" && pwd)
+exec 9>"$ASIDE/lock"
 if command -v flock >/dev/null && ! flock -n 9; then die "another installation into $PREFIX is running"; fi
 
 publish() { # publish NEW: what is whole takes the place of what was
-    if [ -e "$PREFIX" ]; then mv "$PREFIX" "$AIDE/old"; fi
+    if [ -e "$PREFIX" ]; then mv "$PREFIX" "$ASIDE/old"; fi
     mv "$1" "$PREFIX"
-    rm -rf "$AIDE"
+    rm -rf "$ASIDE"
 }
 
 # 1. The system's own
@@ -81,16 +104,17 @@ if [ -n "$SYSTEM" ]; then
     found=1
     for tool in $TOOLS; do command -v "$tool" >/dev/null || found=; done
     if [ -n "$found" ] && python3 -c 'import caffe' >/dev/null 2>&1; then
-        rm -rf "$AIDE/system"; mkdir -p "$AIDE/system/bin"
-        for tool in $TOOLS; do ln -s "$(command -v "$tool")" "$AIDE/system/bin/$tool"; done
+        rm -rf "$ASIDE/system"; mkdir -p "$ASIDE/system/bin"
+        for tool in $TOOLS; do ln -s "$(command -v "$tool")" "$ASIDE/system/bin/$tool"; done
         # a wrapper, for a symlink would hide a virtual environment's pyvenv.cfg from its python
-        printf '#!/bin/sh\nexec "%s" "$@"\n' "$(python3 -c 'import sys; print(sys.executable)')" > "$AIDE/system/bin/python"
-        chmod +x "$AIDE/system/bin/python"
-        printf 'system: %s\n' "$(command -v caffe)" > "$AIDE/system/SOURCE"
-        works "$AIDE/system" || die "the system has a Caffe, but its python3 lacks a package that foolcaffe needs" \
-            "$("$AIDE/system/bin/python" -c 'import lmdb, skimage, matplotlib, tqdm' 2>&1 | tail -n 1)" \
+        printf '#!/bin/sh\nexec "%s" "$@"\n' "$(python3 -c 'import sys; print(sys.executable)')" > "$ASIDE/system/bin/python"
+        chmod +x "$ASIDE/system/bin/python"
+        printf 'system: %s\n' "$(command -v caffe)" > "$ASIDE/system/SOURCE"
+        works "$ASIDE/system" || die "the system has a Caffe, but its python3 lacks a package that foolcaffe needs" \
+            "$("$ASIDE/system/bin/python" -c 'import lmdb, skimage, matplotlib, tqdm' 2>&1 | tail -n 1)" \
             "install it there, or take Debian's Caffe instead: tools/install_caffe.sh --debian"
-        publish "$AIDE/system"
+        publish "$ASIDE/system"
+        extras
         say "using the system's Caffe: $(command -v caffe)"
         exit 0
     fi
@@ -104,7 +128,7 @@ done
 KEYRING=${DEBIAN_KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}
 [ -r "$KEYRING" ] || die "Debian's signing keys are not at $KEYRING" \
     "install the package debian-archive-keyring, or set DEBIAN_KEYRING" "${WAYS_OUT[@]}"
-free=$(free_kib "$AIDE")
+free=$(free_kib "$ASIDE")
 [ "$free" -ge "$NEED_KIB" ] || die "not enough space for $PREFIX: $((free / 1024)) MiB free, $((NEED_KIB / 1024)) MiB needed" \
     "make room, or choose another place with --prefix"
 MIRROR=${DEBIAN_MIRROR:-}
@@ -122,17 +146,17 @@ fi
 [ -n "$MIRROR" ] || die "apt is configured with no Debian mirror" "set DEBIAN_MIRROR" "${WAYS_OUT[@]}"
 
 # 3. An apt of our own: own sources, own state, nothing installed, only bullseye
-mkdir -p "$AIDE/apt/lists/partial" "$AIDE/apt/cache/archives/partial"
-: > "$AIDE/apt/status"
-printf 'deb [signed-by=%s] %s bullseye main\n' "$KEYRING" "$MIRROR" > "$AIDE/apt/sources.list"
-cat > "$AIDE/apt/conf" <<TEXT
-Dir::Etc::sourcelist "$AIDE/apt/sources.list";
+mkdir -p "$ASIDE/apt/lists/partial" "$ASIDE/apt/cache/archives/partial"
+: > "$ASIDE/apt/status"
+printf 'deb [signed-by=%s] %s bullseye main\n' "$KEYRING" "$MIRROR" > "$ASIDE/apt/sources.list"
+cat > "$ASIDE/apt/conf" <<TEXT
+Dir::Etc::sourcelist "$ASIDE/apt/sources.list";
 Dir::Etc::sourceparts "/dev/null";
 Dir::Etc::preferencesparts "/dev/null";
-Dir::State "$AIDE/apt";
-Dir::State::Lists "$AIDE/apt/lists";
-Dir::State::status "$AIDE/apt/status";
-Dir::Cache "$AIDE/apt/cache";
+Dir::State "$ASIDE/apt";
+Dir::State::Lists "$ASIDE/apt/lists";
+Dir::State::status "$ASIDE/apt/status";
+Dir::Cache "$ASIDE/apt/cache";
 APT::Install-Recommends "0";
 APT::Sandbox::User "";
 Acquire::Languages "none";
@@ -140,8 +164,8 @@ Acquire::Retries "3";
 Acquire::Check-Valid-Until "0";
 Debug::NoLocking "1";
 TEXT
-own_apt() { APT_CONFIG=$AIDE/apt/conf "$@"; }
-LOG=$AIDE/log
+own_apt() { APT_CONFIG=$ASIDE/apt/conf "$@"; }
+LOG=$ASIDE/log
 : > "$LOG"
 say "package lists of Debian bullseye"
 if ! own_apt apt-get update -o APT::Update::Error-Mode=any >>"$LOG" 2>&1; then
@@ -169,25 +193,25 @@ fetch() {
 }
 # shellcheck disable=SC2086
 fetch apt-get install -y --download-only $CLOSURE
-mkdir -p "$AIDE/alone"
-(cd "$AIDE/alone" && fetch apt-get download python3-caffe patchelf)
+mkdir -p "$ASIDE/alone"
+(cd "$ASIDE/alone" && fetch apt-get download python3-caffe patchelf)
 
 # 5. Unpack. The rest of the closure (dpkg, perl, debconf, …) serves package management only; glibc must be the system's.
 say "unpacking"
-rm -rf "$AIDE/root" "$AIDE/patchelf" "$AIDE/packages"
-mkdir -p "$AIDE/root/bin" "$AIDE/patchelf"
+rm -rf "$ASIDE/root" "$ASIDE/patchelf" "$ASIDE/packages"
+mkdir -p "$ASIDE/root/bin" "$ASIDE/patchelf"
 unpack() { dpkg-deb -x "$1" "$2" 2>>"$LOG" || die "unpacking $(basename "$1") failed" "$(tail -n 1 "$LOG")"; }
-for deb in "$AIDE"/apt/cache/archives/*.deb "$AIDE"/alone/python3-caffe_*.deb; do
+for deb in "$ASIDE"/apt/cache/archives/*.deb "$ASIDE"/alone/python3-caffe_*.deb; do
     name=$(basename "$deb"); name=${name%%_*}
     case $name in
         libc6|libc-bin) continue ;;
         caffe|lib*|odbcinst1debian2|python3.9*|python3-caffe|python3-distutils|python3-lib2to3|python-pip-whl)
-            unpack "$deb" "$AIDE/root"
-            basename "$deb" .deb >> "$AIDE/packages" ;;
+            unpack "$deb" "$ASIDE/root"
+            basename "$deb" .deb >> "$ASIDE/packages" ;;
     esac
 done
-unpack "$AIDE"/alone/patchelf_*.deb "$AIDE/patchelf"
-cd "$AIDE/root"
+unpack "$ASIDE"/alone/patchelf_*.deb "$ASIDE/patchelf"
+cd "$ASIDE/root"
 rm -rf usr/share/doc usr/share/man usr/share/lintian usr/share/locale usr/include etc var
 TRIPLET=$(basename "$(dirname "$(find usr/lib -name 'libcaffe.so*' | head -n 1)")")
 
@@ -195,11 +219,12 @@ TRIPLET=$(basename "$(dirname "$(find usr/lib -name 'libcaffe.so*' | head -n 1)"
 # their children, as LD_LIBRARY_PATH would.
 rpath=
 for folder in "usr/lib/$TRIPLET/openblas-pthread" "usr/lib/$TRIPLET" "lib/$TRIPLET" usr/lib; do
+    # shellcheck disable=SC2016  # $ORIGIN is the loader's
     rpath=$rpath${rpath:+:}'$ORIGIN/../../'$folder
 done
 for program in $TOOLS upgrade_net_proto_text upgrade_net_proto_binary upgrade_solver_proto_text extract_features python3.9; do
     [ -e "usr/bin/$program" ] || continue
-    "$AIDE/patchelf/usr/bin/patchelf" --force-rpath --set-rpath "$rpath" "usr/bin/$program"
+    "$ASIDE/patchelf/usr/bin/patchelf" --force-rpath --set-rpath "$rpath" "usr/bin/$program"
     case $program in python3.9) ln -s ../usr/bin/python3.9 bin/python ;; *) ln -s "../usr/bin/$program" "bin/$program" ;; esac
 done
 
@@ -207,8 +232,8 @@ done
 say "Python packages"
 mkdir -p site-packages
 SITE=usr/lib/python3/dist-packages
-printf '../../../../site-packages\n' > "$SITE/foolcaffe.pth"
-"bin/python" - > "$AIDE/pip.log" 2>&1 <<'TEXT' || die "pip could not be set up" "$(tail -n 3 "$AIDE/pip.log")"
+printf '../../../../site-packages\n../../../../../python\n' > "$SITE/foolcaffe.pth"
+"bin/python" - > "$ASIDE/pip.log" 2>&1 <<'TEXT' || die "pip could not be set up" "$(tail -n 3 "$ASIDE/pip.log")"
 import glob, os, subprocess, sys
 wheels = glob.glob("usr/share/python-wheels/*.whl")
 code = "import sys; sys.path[:0] = %r; from pip._internal.cli.main import main; sys.exit(main(sys.argv[1:]))" % (
@@ -218,18 +243,19 @@ sys.exit(subprocess.call([sys.executable, "-W", "ignore", "-c", code, "install",
 TEXT
 # shellcheck disable=SC2086
 bin/python -m pip install --disable-pip-version-check --no-warn-script-location --target site-packages --upgrade \
-    $PACKAGES ${PYTHON_PACKAGES:-} >>"$AIDE/pip.log" 2>&1 \
-    || die "pip could not install $PACKAGES" "$(grep -E '^(ERROR|error)' "$AIDE/pip.log" | tail -n 3)" \
+    $PACKAGES >>"$ASIDE/pip.log" 2>&1 \
+    || die "pip could not install $PACKAGES" "$(grep -E '^(ERROR|error)' "$ASIDE/pip.log" | tail -n 3)" \
            "run this again: what was downloaded is kept"
 rm -rf usr/share/python-wheels
 
 # 7. It must run before it gets its name
-cd "$AIDE"
-works "$AIDE/root" || die "what was unpacked does not run" "$("$AIDE/root/bin/python" -c 'import caffe' 2>&1 | tail -n 2)" \
-    "$("$AIDE/root/bin/caffe" --version 2>&1 | tail -n 1)" "${WAYS_OUT[@]}"
+cd "$ASIDE"
+works "$ASIDE/root" || die "what was unpacked does not run" "$("$ASIDE/root/bin/python" -c 'import caffe' 2>&1 | tail -n 2)" \
+    "$("$ASIDE/root/bin/caffe" --version 2>&1 | tail -n 1)" "${WAYS_OUT[@]}"
 {
-    printf 'Debian bullseye: caffe %s (CPU)\n' "$(basename "$AIDE"/alone/python3-caffe_*.deb .deb | cut -d_ -f2)"
-    cat "$AIDE/packages"
-} > "$AIDE/root/SOURCE"
-publish "$AIDE/root"
+    printf 'Debian bullseye: caffe %s (CPU)\n' "$(basename "$ASIDE"/alone/python3-caffe_*.deb .deb | cut -d_ -f2)"
+    cat "$ASIDE/packages"
+} > "$ASIDE/root/SOURCE"
+publish "$ASIDE/root"
+extras
 say "installed: $("$PREFIX/bin/caffe" --version 2>/dev/null | head -n 1), $("$PREFIX/bin/python" --version) in $PREFIX"

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the shell tools: sourced, never run.
 # Gives: die, say, need_value, and ROOT (the checkout that the tool lies in).
 
@@ -33,4 +34,32 @@ free_kib() {
     local folder=$1
     while [ ! -e "$folder" ]; do folder=$(dirname "$folder"); done
     df -Pk "$folder" | awk 'NR == 2 { print $4 }'
+}
+
+# The engine behind Caffe's command line: ENGINE=caffe (default) or torch.
+ENGINE=${ENGINE:-caffe}
+case $ENGINE in
+    caffe|torch) ;;
+    *) usage_error "ENGINE='$ENGINE' is no engine: caffe or torch" ;;
+esac
+
+# engine_tool NAME   sets TOOL, an array: the command that is Caffe's NAME (caffe, convert_imageset, compute_image_mean)
+# shellcheck disable=SC2034  # TOOL and PYTHON are for the caller
+engine_tool() {
+    engine_python
+    if [ "$ENGINE" = caffe ]; then
+        TOOL=("$ROOT/.caffe/bin/$1")
+        [ -x "${TOOL[0]}" ] || die "real Caffe is not installed: no ${TOOL[0]}" "tools/install_caffe.sh installs it, or take another engine: ENGINE=torch"
+    else
+        TOOL=("${PYTHON[@]}" -m torchcaffe.tools."$1")
+    fi
+}
+
+# engine_python   sets PYTHON, an array: the Python that foolcaffe runs in with this engine
+engine_python() {
+    local python=$ROOT/.caffe/bin/python
+    [ "$ENGINE" = caffe ] || python=$ROOT/.venv/bin/python
+    [ -x "$python" ] || die "no Python for ENGINE=$ENGINE at $python" "make $(basename "$(dirname "$(dirname "$python")")") ENGINE=$ENGINE"
+    PYTHON=("$python")
+    export FOOLCAFFE_ENGINE=$ENGINE PYTHONPATH="$ROOT/python${PYTHONPATH:+:$PYTHONPATH}"
 }

@@ -4,4 +4,11 @@ Pixels are BGR, channel × height × width, 0..255 wherever Caffe is near; RGB e
 figures only. Every module imports only from modules nearer to the images than itself.
 """
 
+import sys
+
 __version__ = "0.1.0"
+
+if sys.argv[:1] == ["-m"]:  # `python -m foolcaffe.…` is starting, and nothing is imported yet
+    from foolcaffe.engine import enter
+
+    enter()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ _HOW_TO_GET = """engines, and how to get them:
   torch  torchcaffe on PyTorch: `make .venv ENGINE=torch`, or `pip install -e .[torch]`
 choose with FOOLCAFFE_ENGINE=caffe|torch, or ENGINE= for make"""
 
+quiet = False
+"""Set by ``--quiet``: the engine is not printed."""
 _loaded: Any = None
 
 
@@ -46,26 +49,45 @@ def caffe_python() -> Path | None:
     return python if os.access(python, os.X_OK) else None
 
 
-def enter(module: str) -> None:
-    """Go on in the Python that has the engine: a command line calls this first.
+def enter() -> None:
+    """Go on in the Python that has the engine: ``python -m foolcaffe.…`` begins with this, from any Python.
 
     Real pycaffe is built for one Python, ``.caffe/bin/python``. Where this Python cannot import it but that one is
-    there, the process is replaced by it, with the same arguments, saying so.
-
-    Args:
-        module: the module that runs as ``python -m``, ``foolcaffe.fool`` say.
+    there, the process is replaced by it, with the same arguments. A Python that has torchcaffe's needs stays.
     """
-    name = wanted()
-    if name == "torch" or _has("caffe"):
-        return
+    arguments = _own_arguments()
     python = caffe_python()
-    if python is None or (not name and _has("torch") and _has("torchcaffe.pycaffe")):
+    if (
+        arguments is None
+        or python is None
+        or wanted() == "torch"
+        or _has("caffe")
+        or os.environ.get("FOOLCAFFE_ENTERED")
+    ):
         return
-    if os.environ.get("FOOLCAFFE_ENTERED"):
-        raise FoolCaffeError(f"{python} cannot import caffe", "install it again: tools/install_caffe.sh --force")
+    if _has("numpy") and _has("skimage") and arguments[0].split(".")[1:2] in NO_ENGINE:
+        return
+    if not wanted() and _has("torch") and _has("torchcaffe.pycaffe"):
+        return
     path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": path, "FOOLCAFFE_ENTERED": "1"}
-    os.execve(python, [str(python), "-m", module, *sys.argv[1:]], environment)  # noqa: S606 - no shell is meant
+    os.execve(python, [str(python), "-m", *arguments], environment)  # noqa: S606 - no shell is meant
+
+
+NO_ENGINE = (["toy"], ["lists"], ["datasets"], ["lmdb"])
+"""Parts that read and write no net: they stay in any Python that has their packages."""
+
+
+def _own_arguments() -> list[str] | None:
+    """``[module, argument, …]`` of ``python -m module argument …``, or None for another kind of start."""
+    try:
+        words = [os.fsdecode(w) for w in Path("/proc/self/cmdline").read_bytes().split(b"\0")[:-1]]
+    except OSError:  # no /proc: not Linux, where real Caffe is not either
+        return None
+    for i, word in enumerate(words[:-1]):
+        if word == "-m" and words[i + 1].startswith("foolcaffe."):
+            return words[i + 1 :]
+    return None
 
 
 def _has(module: str) -> bool:
@@ -95,7 +117,7 @@ def _load_caffe() -> Any:
         module = importlib.import_module("caffe")
     except ImportError as error:
         raise FoolCaffeError(f"real pycaffe cannot be imported by {sys.executable}: {error}", _HOW_TO_GET) from None
-    print(f"engine: caffe {module.__version__} ({Path(module.__file__ or '').parent})", file=sys.stderr)
+    _announce(f"caffe {module.__version__} (real Caffe, {Path(module.__file__ or '').parent})")
     return module
 
 
@@ -105,11 +127,40 @@ def _load_torch() -> Any:
         torch = importlib.import_module("torch")
     except ImportError as error:
         raise FoolCaffeError(f"torchcaffe cannot be imported by {sys.executable}: {error}", _HOW_TO_GET) from None
-    print(f"engine: torchcaffe {module.__version__} (PyTorch {torch.__version__})", file=sys.stderr)
+    _announce(f"torchcaffe {module.__version__} (PyTorch {torch.__version__})")
     return module
 
 
-def __getattr__(name: str) -> Any:
-    if name == "caffe":
-        return load()
-    raise AttributeError(name)
+def _announce(what: str) -> None:
+    if not quiet:
+        print(f"engine: {what}", file=sys.stderr)
+
+
+def name() -> str:
+    """The engine in use: ``caffe`` or ``torch``."""
+    return "torch" if load().__name__.startswith("torchcaffe") else "caffe"
+
+
+def command(tool: str) -> list[str]:
+    """The command line of one of Caffe's programs: ``caffe``, ``convert_imageset`` or ``compute_image_mean``.
+
+    Raises:
+        FoolCaffeError: the engine is there, its program is not.
+    """
+    if name() == "torch":
+        return [sys.executable, "-m", f"torchcaffe.tools.{tool}"]
+    ours = ROOT / ".caffe" / "bin" / tool
+    path = str(ours) if os.access(ours, os.X_OK) else shutil.which(tool)
+    if path is None:
+        raise FoolCaffeError(f"pycaffe is there, but the program {tool} is not", _HOW_TO_GET)
+    return [path]
+
+
+class _Engine:
+    """The engine's ``caffe`` module, loaded when first used: ``--help`` is quick and a missing engine a message."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(load(), name)
+
+
+caffe: Any = _Engine()

@@ -1,6 +1,6 @@
 """Runs the parity cases in real Caffe and stores what it gives. Real Caffe's Python runs it.
 
-.caffe/bin/python tests/torch/make_goldens.py [--out FOLDER] [case file ...]
+.caffe/bin/python tests/parity/make_goldens.py [--out FOLDER] [case file ...]
 """
 
 from __future__ import annotations

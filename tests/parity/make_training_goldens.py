@@ -1,6 +1,6 @@
 """Trains ``training.RUNS`` in real Caffe and stores what comes out. Real Caffe's Python runs it.
 
-.caffe/bin/python tests/torch/make_training_goldens.py
+.caffe/bin/python tests/parity/make_training_goldens.py
 """
 
 from __future__ import annotations

@@ -284,5 +284,5 @@ def golden_case(file: str, name: str) -> dict[str, Any]:
     stored = golden(file) or {}
     found = {key[len(name) + 1 :]: value for key, value in stored.items() if key.startswith(f"{name}|")}
     if not found:
-        raise KeyError(f"no golden for {file}/{name}: run .caffe/bin/python tests/torch/make_goldens.py {file}")
+        raise KeyError(f"no golden for {file}/{name}: run .caffe/bin/python tests/parity/make_goldens.py {file}")
     return found

@@ -1,6 +1,6 @@
 """Writes ``goldens/upgraded/``: what real Caffe's upgrade tools make of ``upgrade_cases``. Any Python runs it.
 
-python tests/torch/make_upgrade_goldens.py
+python tests/parity/make_upgrade_goldens.py
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Writes ``goldens/schema.txt``: every fact of real Caffe's schema, a line each. Run by real Caffe's Python.
 
-.caffe/bin/python tests/torch/make_schema_golden.py
+.caffe/bin/python tests/parity/make_schema_golden.py
 """
 
 from __future__ import annotations

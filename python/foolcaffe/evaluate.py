@@ -1,0 +1,129 @@
+"""Score a trained model on the whole validation LMDB: top-1, top-5, against chance, and what it confuses most."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from foolcaffe import engine
+from foolcaffe.datums import DatumLMDB
+from foolcaffe.errors import FoolCaffeError, run_cli
+from foolcaffe.models import find_trained
+from foolcaffe.net import Classifier
+from foolcaffe.progress import Progress
+
+BATCH = 250
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Counts over ``images`` validation images; ``confusions`` is (true id, predicted id) → how often, wrong ones only.
+
+    ``predictions`` counts how often each class is predicted.
+    """
+
+    images: int
+    classes: int
+    top1: int
+    top5: int
+    confusions: Counter[tuple[int, int]]
+    predictions: Counter[int]
+
+
+def evaluate(net: Classifier, database: Path, quiet: bool = False) -> Evaluation:
+    """Score every record once. A label counts as among the best k if fewer than k other scores reach its own, as
+    Caffe's Accuracy layer counts it.
+
+    Raises:
+        FoolCaffeError: a record that does not fit the net, or a label that it has not.
+    """
+    top1 = top5 = images = 0
+    confusions: Counter[tuple[int, int]] = Counter()
+    predictions: Counter[int] = Counter()
+    with DatumLMDB(database) as records, Progress(len(records), "images", "evaluate", quiet) as progress:
+        batch, labels = [], []
+        for number, record in enumerate(records, 1):
+            if record.pixels.shape != net.shape or not 0 <= record.label < net.classes:
+                raise FoolCaffeError(
+                    f"{database}: record {record.key!r} (shape {record.pixels.shape}, label {record.label}) does not "
+                    f"fit a net of shape {net.shape} and {net.classes} classes"
+                )
+            batch.append(record.pixels)
+            labels.append(record.label)
+            if len(batch) < BATCH and number < len(records):
+                continue
+            scores = net.scores(np.stack(batch).astype(np.float32))
+            truth = np.asarray(labels)
+            reached = (scores >= scores[np.arange(len(truth)), truth][:, None]).sum(axis=1) - 1  # others only
+            top1 += int((reached < 1).sum())
+            top5 += int((reached < 5).sum())
+            best = scores.argmax(axis=1)
+            predictions.update(best.tolist())
+            confusions.update((int(t), int(b)) for t, b in zip(truth, best) if t != b)
+            images += len(batch)
+            progress.advance(len(batch))
+            batch, labels = [], []
+    return Evaluation(images, net.classes, top1, top5, confusions, predictions)
+
+
+def main(arguments: list[str]) -> int:
+    """Parse, evaluate, print."""
+    parser = argparse.ArgumentParser(prog="python -m foolcaffe.evaluate", description=__doc__)
+    parser.add_argument("--model", help="build/<dataset>/<model>, or its name (default: trained last)")
+    parser.add_argument("--weights", type=Path, help="another .caffemodel than the finished one")
+    parser.add_argument("--mean", type=Path, help="another mean than the dataset's")
+    parser.add_argument("--lmdb", type=Path, help="another LMDB than the dataset's val_lmdb")
+    parser.add_argument("--gpu", type=int, metavar="ID")
+    parser.add_argument("--json", action="store_true", help="print numbers as JSON")
+    parser.add_argument("--quiet", action="store_true")
+    options = parser.parse_args(arguments)
+    engine.quiet = options.quiet
+    model = find_trained(options.model, options.weights, options.mean)
+    net = model.classifier(options.gpu)
+    result = evaluate(net, options.lmdb or model.dataset / "val_lmdb", options.quiet)
+    synsets = model.synsets()
+    worst = result.confusions.most_common(10)
+    k = min(5, result.classes)
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "model": str(model.folder),
+                    "images": result.images,
+                    "classes": result.classes,
+                    "top1": result.top1 / result.images,
+                    "top5": result.top5 / result.images,
+                    "chance_top1": 1 / result.classes,
+                    "chance_top5": k / result.classes,
+                    "confusions": [
+                        {"true": synsets[t].name, "predicted": synsets[p].name, "count": n} for (t, p), n in worst
+                    ],
+                },
+                indent=2,
+                ensure_ascii=False,
+            )
+        )
+        return 0
+    print(f"{model.folder}: {result.images} validation images, {result.classes} classes")
+    for name, count, chance in (("top-1", result.top1, 1), ("top-5", result.top5, k)):
+        share = count / result.images
+        error = (share * (1 - share) / result.images) ** 0.5
+        print(
+            f"  {name}  {100 * share:5.2f} % ± {100 * error:.2f}   chance {100 * chance / result.classes:.2f} %, "
+            f"{share * result.classes / chance:.1f} times that"
+        )
+    print("  most confused:")
+    for (t, p), count in worst:
+        print(f"    {count:5d} ×  {synsets[t].name} taken for {synsets[p].name}")
+    favourite, often = result.predictions.most_common(1)[0]
+    print(f"  predicted most: {synsets[favourite].name}, {100 * often / result.images:.1f} % of all images")
+    return 0
+
+
+if __name__ == "__main__":
+    run_cli(main, "foolcaffe.evaluate")

@@ -1,0 +1,161 @@
+"""The post's figure: start, plus a fraction of a template, equals a fooling image; each with its best classes."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from foolcaffe.classes import Synsets
+from foolcaffe.images import BgrPixels, Rgb8
+from foolcaffe.style import BLUE, GREY, ORANGE, save, styled
+
+TEMPLATE_PERCENTILE = 99.5
+"""The weight of this percentile of |weight| is drawn at full contrast; a few outliers would else grey out the rest."""
+
+
+def template_image(weights: npt.NDArray[np.float32], scale: float | None = None) -> Rgb8:
+    """A weight row as a picture: 127.5 is zero, full contrast is ``scale``.
+
+    Args:
+        weights: channels × height × width, BGR.
+        scale: the weight drawn as 255; default: :data:`TEMPLATE_PERCENTILE` of this row's absolute weights. One
+            scale for many rows makes them comparable.
+    """
+    if scale is None:
+        scale = float(np.percentile(np.abs(weights), TEMPLATE_PERCENTILE))
+    return BgrPixels((127.5 + 127.5 * weights / (scale or 1.0)).astype(np.float32)).to_rgb8()
+
+
+def top(probabilities: npt.NDArray[np.float32], synsets: Synsets, count: int = 3) -> list[tuple[int, str, float]]:
+    """The best classes: (id, name, probability), best first."""
+    order = np.argsort(-probabilities, kind="stable")[:count]
+    return [(int(i), synsets[int(i)].name, float(probabilities[i])) for i in order]
+
+
+def percent(probability: float) -> str:
+    """A probability in percent; what is nearly sure or nearly impossible does not round to 100 or 0."""
+    if probability >= 0.9995:
+        return ">99.9 %" if probability < 1 else "100 %"
+    if 0 < probability < 0.0005:
+        return "<0.1 %"
+    return f"{100 * probability:.1f} %"
+
+
+def fooling_figure(path: Path, rows: list[FoolingRow], title: str) -> None:
+    """Write the post's figure, a row for each fooling image."""
+    row_height, head, foot = 3.55, 0.75, 1.05  # inches: a row; above its pictures; below them, for the classes
+    height = row_height * len(rows) + 0.25
+    with styled():
+        figure = Figure(figsize=(8.4, height))
+        grid = figure.add_gridspec(
+            len(rows),
+            5,
+            width_ratios=[1, 0.34, 1, 0.14, 1],
+            wspace=0.02,
+            left=0.015,
+            right=0.985,
+            top=1 - head / height,
+            bottom=foot / height,
+            hspace=(head + foot - 0.2) / 2.2,
+        )
+        for number, row in enumerate(rows):
+            row.draw([figure.add_subplot(grid[number, column]) for column in range(5)])
+        figure.suptitle(title, fontsize=10, color=GREY, y=1 - 0.08 / height, va="top")
+        save(figure, path)
+
+
+class FoolingRow:
+    """One row: the start, the factor, the direction, the fooling image.
+
+    Args:
+        start: the start image.
+        direction: channels × height × width, BGR: what was added, up to the factor.
+        direction_name: under the middle picture.
+        factor: what the direction was multiplied by.
+        image: the fooling image.
+        before, after: best classes of start and result, from :func:`top`.
+        target: the wanted class's id, drawn in its own colour.
+        change: under the result: how large the change is.
+    """
+
+    def __init__(
+        self,
+        *,
+        start: Rgb8,
+        direction: npt.NDArray[np.float32],
+        direction_name: str,
+        factor: float,
+        image: Rgb8,
+        before: list[tuple[int, str, float]],
+        after: list[tuple[int, str, float]],
+        target: int,
+        change: str,
+    ) -> None:
+        self.start, self.direction, self.direction_name, self.factor = start, direction, direction_name, factor
+        self.image, self.before, self.after, self.target, self.change = image, before, after, target, change
+
+    def draw(self, axes: list[Axes]) -> None:
+        """Draw into five axes: start, sign, template, sign, result."""
+        _picture(axes[0], self.start, "start")
+        _classes(axes[0], self.before, self.target)
+        _sign(axes[1], f"+ {_factor(self.factor)} ×")
+        _picture(axes[2], template_image(self.direction), self.direction_name)
+        axes[2].text(
+            0.5,
+            -0.06,
+            "grey is zero; full contrast at\nthe 99.5th percentile",
+            transform=axes[2].transAxes,
+            ha="center",
+            va="top",
+            fontsize=8,
+            color=GREY,
+        )
+        _sign(axes[3], "=")
+        _picture(axes[4], self.image, self.change)
+        _classes(axes[4], self.after, self.target)
+
+
+def _factor(factor: float) -> str:
+    return f"{factor:,.0f}" if factor >= 100 else f"{factor:.3g}"
+
+
+def _picture(axes: Axes, image: Rgb8, title: str) -> None:
+    axes.imshow(image.array, interpolation="nearest")
+    axes.set_title(title, fontsize=10)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _sign(axes: Axes, text: str) -> None:
+    axes.axis("off")
+    axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=12, transform=axes.transAxes)
+
+
+def _classes(axes: Axes, best: list[tuple[int, str, float]], target: int) -> None:
+    """The best classes as bars under the picture; the wanted one stands out."""
+    for line, (index, name, probability) in enumerate(best):
+        y = -0.09 - 0.115 * line
+        colour = ORANGE if index == target else BLUE
+        axes.add_patch(_bar(axes, y, 1.0, "#eeeeee"))
+        axes.add_patch(_bar(axes, y, max(probability, 0.004), colour, 0.35 if index != target else 0.55))
+        label = textwrap.shorten(name, 24, placeholder="…") if " " in name else name[:24]
+        weight = "bold" if index == target else "normal"
+        axes.text(0.02, y, label, transform=axes.transAxes, va="center", fontsize=9, weight=weight)
+        axes.text(
+            0.98, y, percent(probability), transform=axes.transAxes, va="center", ha="right", fontsize=9, weight=weight
+        )
+
+
+def _bar(axes: Axes, y: float, width: float, colour: str, alpha: float = 1.0) -> Rectangle:
+    return Rectangle(
+        (0, y - 0.05), width, 0.1, transform=axes.transAxes, color=colour, alpha=alpha, lw=0, clip_on=False
+    )

@@ -1,0 +1,189 @@
+"""Image lists for ``convert_imageset``: ``train.txt``, ``val.txt``, ``synset_words.txt``.
+
+A line of a list is ``<path below the root> <class id>``; class ids are positions in the sorted list of wnids, as in
+ILSVRC. The training list is shuffled with a seed, for ``convert_imageset --shuffle`` takes none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from foolcaffe.errors import FoolCaffeError, run_cli
+from foolcaffe.files import write_text
+
+SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+
+
+@dataclass(frozen=True)
+class Lists:
+    """``train`` and ``val`` are (path below the root, class id); ``synsets`` are (wnid, names) in order of ids."""
+
+    train: list[tuple[str, int]]
+    val: list[tuple[str, int]]
+    synsets: list[tuple[str, str]]
+
+
+def scan(root: Path, seed: int = 1) -> Lists:
+    """List the images of a dataset in ILSVRC's layout, or in Tiny ImageNet's.
+
+    Training images: ``train/<wnid>/…`` at any depth. Validation images: ``val/<wnid>/…``; or ``val/*`` with
+    ``val.txt`` (Caffe's: ``<file> <id>``) beside; or ``val/images/*`` with ``val/val_annotations.txt``
+    (Tiny ImageNet's).
+    Names: ``synset_words.txt`` or ``words.txt`` in the root, else the wnid.
+
+    Args:
+        root: the dataset's folder.
+        seed: of the training list's order.
+
+    Raises:
+        FoolCaffeError: no such folder, no classes, an empty class, a path that ``convert_imageset`` cannot take.
+    """
+    if not root.is_dir():
+        raise FoolCaffeError(f"no dataset folder at {root}")
+    folders = sorted(p.name for p in (root / "train").iterdir() if p.is_dir()) if (root / "train").is_dir() else []
+    if not folders:
+        raise FoolCaffeError(f"no classes in {root}/train", "expected: train/<wnid>/<images>, val/<wnid>/<images>")
+    ids = {wnid: i for i, wnid in enumerate(folders)}
+    train = [(path, ids[w]) for w in folders for path in _images(root, root / "train" / w)]
+    empty = sorted(set(range(len(ids))) - {label for _, label in train})
+    if empty:
+        raise FoolCaffeError(
+            f"{root}/train/{folders[empty[0]]} holds no image"
+            + (f" (and {len(empty) - 1} more)" if len(empty) > 1 else "")
+        )
+    val = _validation(root, ids)
+    if not val:
+        raise FoolCaffeError(f"no validation images in {root}/val")
+    random.Random(seed).shuffle(train)
+    return Lists(train, val, _names(root, folders))
+
+
+def read_list(path: Path, classes: int | None = None) -> list[tuple[str, int]]:
+    """Read a list strictly: what ``convert_imageset`` would take for label 0 in silence is an error here.
+
+    Args:
+        path: a text file, a line an image: ``<path> <class id>``; paths may hold spaces.
+        classes: if given, ids must be below it.
+
+    Raises:
+        FoolCaffeError: with the line: an empty line, trailing space, no label, an id out of range, a path twice.
+    """
+    try:
+        lines = path.read_bytes().decode("utf-8").split("\n")  # as they are, line ends too
+    except FileNotFoundError:
+        raise FoolCaffeError(f"no list at {path}", "tools/make_lists.sh writes lists") from None
+    except UnicodeDecodeError as error:
+        raise FoolCaffeError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    if lines and lines[-1] == "":
+        lines.pop()
+    entries: list[tuple[str, int]] = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        name, _, label = line.rpartition(" ")
+        expected = "expected: <path> <class id>, one space between, nothing after"
+        if line != line.strip() or not name or not re.fullmatch(r"[0-9]+", label):
+            what = (
+                "Windows line end" if line.endswith("\r") else "space at an end" if line != line.strip() else "no label"
+            )
+            raise FoolCaffeError(f"{path}:{number}: {what}: {line!r}", expected)
+        if classes is not None and int(label) >= classes:
+            raise FoolCaffeError(f"{path}:{number}: class id {label} is out of range", f"expected 0..{classes - 1}")
+        if name in seen:
+            raise FoolCaffeError(f"{path}:{number}: {name} is listed in line {seen[name]} already")
+        seen[name] = number
+        entries.append((name, int(label)))
+    if not entries:
+        raise FoolCaffeError(f"{path} lists no image")
+    return entries
+
+
+def _images(root: Path, folder: Path) -> list[str]:
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    return [_listable(p.relative_to(root).as_posix()) for p in found]
+
+
+def _listable(path: str) -> str:
+    if re.search(r"[\r\n]", path):
+        raise FoolCaffeError(f"the file name {path!r} has a line break: no list can carry it", "rename the file")
+    return path
+
+
+def _validation(root: Path, ids: dict[str, int]) -> list[tuple[str, int]]:
+    folder = root / "val"
+    annotations = folder / "val_annotations.txt"
+    if annotations.exists():
+        rows = [line.split("\t") for line in annotations.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return [(_existing(root, f"val/images/{row[0]}", annotations), _id(ids, row[1], annotations)) for row in rows]
+    if not folder.is_dir():
+        raise FoolCaffeError(f"no validation images: {folder} is not there")
+    if any(p.is_dir() for p in folder.iterdir()):
+        strange = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name not in ids)
+        if strange:
+            raise FoolCaffeError(f"{folder}/{strange[0]} is a class that {root}/train has not")
+        return [(path, ids[w]) for w in ids if (folder / w).is_dir() for path in _images(root, folder / w)]
+    listing = root / "val.txt"
+    if not listing.exists():
+        raise FoolCaffeError(
+            f"{folder} is flat and {listing} is not there, so the labels are unknown",
+            "put Caffe's val.txt beside it, or sort the images into val/<wnid>/",
+        )
+    pairs = [line.rstrip().rpartition(" ") for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
+    for number, (name, _, label) in enumerate(pairs, 1):
+        if not name or not label.isdigit() or int(label) >= len(ids):
+            raise FoolCaffeError(f"{listing}:{number}: expected '<file> <id>' with an id of 0..{len(ids) - 1}")
+    return [(_existing(root, f"val/{name}", listing), int(label)) for name, _, label in pairs]
+
+
+def _existing(root: Path, path: str, source: Path) -> str:
+    if not (root / path).is_file():
+        raise FoolCaffeError(f"{source} names {path}, which is not there")
+    return _listable(path)
+
+
+def _id(ids: dict[str, int], wnid: str, source: Path) -> int:
+    if wnid not in ids:
+        raise FoolCaffeError(f"{source} names the class {wnid}, which train/ has not")
+    return ids[wnid]
+
+
+def _names(root: Path, folders: list[str]) -> list[tuple[str, str]]:
+    for name, separator in (("synset_words.txt", " "), ("words.txt", "\t")):
+        if (root / name).exists():
+            lines = (root / name).read_text(encoding="utf-8").splitlines()
+            words = dict(line.strip().split(separator, 1) for line in lines if separator in line.strip())
+            return [(w, words.get(w, w)) for w in folders]
+    return [(w, w) for w in folders]
+
+
+def main(arguments: list[str]) -> int:
+    """Parse, scan, write."""
+    parser = argparse.ArgumentParser(prog="python -m foolcaffe.lists", description=__doc__)
+    parser.add_argument("root", nargs="?", type=Path, metavar="ROOT", help="the dataset's folder")
+    parser.add_argument(
+        "out", nargs="?", type=Path, metavar="OUT", help="where train.txt, val.txt, synset_words.txt go"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the training list's order (default: %(default)s)")
+    parser.add_argument("--check", type=Path, metavar="LIST", help="only check a list's lines")
+    options = parser.parse_args(arguments)
+    if options.check is not None:
+        read_list(options.check)
+        return 0
+    if options.root is None or options.out is None:
+        parser.error("ROOT and OUT are needed")
+    lists = scan(options.root, options.seed)
+    for name in ("val", "train"):
+        write_text(options.out / f"{name}.txt", "".join(f"{path} {label}\n" for path, label in getattr(lists, name)))
+    write_text(options.out / "synset_words.txt", "".join(f"{wnid} {names}\n" for wnid, names in lists.synsets))
+    print(
+        f"{len(lists.synsets)} classes, {len(lists.train)} training and {len(lists.val)} validation images; "
+        f"seed {options.seed}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    run_cli(main, "foolcaffe.lists")

@@ -1,0 +1,90 @@
+"""Prototxts and binary protos, read and written with errors that name the file, the line and the field."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+
+from foolcaffe.engine import caffe
+from foolcaffe.errors import FoolCaffeError, nearest
+from foolcaffe.files import write_text
+
+
+def read_prototxt(path: Path, message: str) -> Any:
+    """Parse a prototxt.
+
+    Args:
+        path: the file.
+        message: ``NetParameter`` or ``SolverParameter``.
+
+    Raises:
+        FoolCaffeError: not there, or malformed: with line and column, and the nearest field name for an unknown one.
+    """
+    result = getattr(caffe.proto.caffe_pb2, message)()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise FoolCaffeError(f"no {message} at {path}") from None
+    except UnicodeDecodeError as error:
+        raise FoolCaffeError(f"{path} is not text: {error.reason} at byte {error.start}") from None
+    try:
+        text_format.Parse(text, result)
+    except text_format.ParseError as error:
+        said = str(error)
+        place = re.match(r"(\d+:\d+) : (.*)", said, re.DOTALL)
+        where, what = (f"{path}:{place.group(1)}", place.group(2)) if place else (str(path), said)
+        what = what.strip().splitlines()[-1] if what.startswith("'") else what
+        unknown = re.search(r'Message type "caffe\.(\w+)" has no field named "(\w+)"', said)
+        hint = ""
+        if unknown:
+            fields = caffe.proto.caffe_pb2.DESCRIPTOR.message_types_by_name.get(unknown.group(1))
+            hint = nearest(unknown.group(2), [f.name for f in fields.fields]) if fields else ""
+        raise FoolCaffeError(f"{where}: {what}", hint) from None
+    return result
+
+
+def write_prototxt(path: Path, message: Any, header: str) -> None:
+    """Write a message as a prototxt, atomically, with ``header`` as its comment."""
+    comment = "".join(f"# {line}\n" for line in header.splitlines())
+    write_text(path, comment + text_format.MessageToString(message))
+
+
+def read_weights(path: Path) -> Any:
+    """Parse a ``.caffemodel`` and check that every blob is whole.
+
+    Raises:
+        FoolCaffeError: not there, truncated, no NetParameter, no blobs, or a blob of another size than it says.
+    """
+    net = caffe.proto.caffe_pb2.NetParameter()
+    try:
+        net.ParseFromString(path.read_bytes())
+    except FileNotFoundError:
+        raise FoolCaffeError(f"no weights at {path}", "`make train` trains them") from None
+    except OSError:
+        raise
+    except Exception as error:  # protobuf's DecodeError; its class differs between protobuf's versions
+        raise FoolCaffeError(f"{path} is no caffemodel, or a truncated one: {error}") from None
+    layers = list(net.layer) or list(net.layers)
+    if not any(layer.blobs for layer in layers):
+        raise FoolCaffeError(f"{path} holds no weights")
+    for layer in layers:
+        for index, blob in enumerate(layer.blobs):
+            count = 1
+            for dim in blob_shape(blob):
+                count *= dim
+            if len(blob.data) + len(blob.double_data) != count:
+                raise FoolCaffeError(
+                    f"{path}: layer {layer.name!r}, blob {index}: {len(blob.data)} values, "
+                    f"but its shape is {' × '.join(map(str, blob_shape(blob)))}: the file is damaged"
+                )
+    return net
+
+
+def blob_shape(blob: Any) -> tuple[int, ...]:
+    """The shape of a BlobProto, of the old four fields too."""
+    if blob.HasField("shape") or not (blob.num or blob.channels or blob.height or blob.width):
+        return tuple(blob.shape.dim)
+    return blob.num, blob.channels, blob.height, blob.width

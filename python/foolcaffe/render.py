@@ -1,0 +1,177 @@
+"""A model's prototxts for another dataset: the parsed messages are edited, never the text.
+
+``models/<name>/*.prototxt`` are for ImageNet. A copy differs in ``num_output``, paths and iteration counts only, and in
+what was asked for (decay, rate, init). ``python -m foolcaffe.render``.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foolcaffe import engine, gpu
+from foolcaffe.classes import read_synsets
+from foolcaffe.datums import DatumLMDB
+from foolcaffe.engine import ROOT, caffe
+from foolcaffe.errors import FoolCaffeError, nearest, run_cli
+from foolcaffe.protos import read_prototxt, write_prototxt
+
+EPOCHS = 10
+"""What the ImageNet solver's 50,000 iterations are; another dataset gets as many epochs,"""
+LEAST_ITERATIONS = 2000
+"""but no fewer iterations than this."""
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What may differ from the model's files; None keeps theirs."""
+
+    base_lr: float | None = None
+    weight_decay: float | None = None
+    std: float | None = None
+    max_iter: int | None = None
+    seed: int | None = None
+
+
+def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overrides | None = None) -> None:
+    """Write ``train_val``, ``deploy`` and ``solver.prototxt`` for ``dataset`` into ``out``.
+
+    Args:
+        model: ``models/<name>``; its solver names the net, whose folder holds the deploy file.
+        dataset: ``build/<dataset>`` with LMDBs, mean and ``synset_words.txt``.
+        out: ``build/<dataset>/<name>``.
+        on_gpu: the solver's mode.
+        overrides: of the solver's rate, decay, iterations, seed, and of the init's std.
+
+    Raises:
+        FoolCaffeError: a file is missing or malformed, or the net has no score layer to be resized.
+    """
+    overrides = overrides or Overrides()
+    solver = read_prototxt(model / "solver.prototxt", "SolverParameter")
+    net_file = _beside(model, solver.net)
+    train_val = read_prototxt(net_file, "NetParameter")
+    deploy = read_prototxt(net_file.parent / "deploy.prototxt", "NetParameter")
+    classes = len(read_synsets(dataset / "synset_words.txt"))
+    with DatumLMDB(dataset / "train_lmdb") as train, DatumLMDB(dataset / "val_lmdb") as val:
+        images, validation = len(train), len(val)
+
+    batches: dict[int, int] = {}
+    pb = _enums()
+    for layer in train_val.layer:
+        if layer.type == "Data":
+            test = any(rule.phase == pb["TEST"] and rule.HasField("phase") for rule in layer.include)
+            layer.data_param.source = str(dataset / ("val_lmdb" if test else "train_lmdb"))
+            batches[test] = layer.data_param.batch_size
+        if layer.transform_param.HasField("mean_file"):
+            layer.transform_param.mean_file = str(dataset / "mean.binaryproto")
+    scores = _score_layer(train_val, net_file)
+    for net, file in ((train_val, net_file), (deploy, net_file.parent / "deploy.prototxt")):
+        _named(net, scores, file).inner_product_param.num_output = classes
+    for layer in train_val.layer:  # a class cannot be among the best five of fewer
+        if layer.type == "Accuracy" and layer.accuracy_param.top_k > classes:
+            layer.accuracy_param.top_k = classes
+    if overrides.std is not None:
+        _named(train_val, scores, net_file).inner_product_param.weight_filler.std = overrides.std
+
+    iterations = overrides.max_iter or max(LEAST_ITERATIONS, round(EPOCHS * images / batches[False] / 500) * 500)
+    solver.net = str(out / "train_val.prototxt")
+    del solver.test_iter[:]
+    solver.test_iter.append(-(-validation // batches[True]))
+    solver.max_iter = iterations
+    solver.test_interval = max(1, iterations // 10)
+    solver.snapshot = max(1, iterations // 4)
+    solver.display = min(100, max(1, iterations // 100))
+    solver.snapshot_prefix = str(out / out.name)
+    solver.solver_mode = pb["GPU"] if on_gpu else pb["CPU"]
+    for field, value in (
+        ("base_lr", overrides.base_lr),
+        ("weight_decay", overrides.weight_decay),
+        ("random_seed", overrides.seed),
+    ):
+        if value is not None:
+            setattr(solver, field, value)
+
+    header = f"Rendered from {_shown(net_file.parent)} for {dataset.name}: {classes} classes, {images} images."
+    for name, message in (("train_val", train_val), ("deploy", deploy), ("solver", solver)):
+        write_prototxt(out / f"{name}.prototxt", message, header)
+
+
+def _enums() -> dict[str, int]:
+    """Caffe's enum values that prototxts are edited with: TRAIN, TEST, CPU, GPU."""
+    pb2 = caffe.proto.caffe_pb2
+    return {"TRAIN": pb2.TRAIN, "TEST": pb2.TEST, "CPU": pb2.SolverParameter.CPU, "GPU": pb2.SolverParameter.GPU}
+
+
+def _beside(model: Path, net: str) -> Path:
+    """The solver's net: a path from the folder that ``models/`` lies in, as Caffe run there would take it."""
+    for base in (model.parent.parent, Path()):
+        if net and (base / net).is_file():
+            return base / net
+    raise FoolCaffeError(f"{model}/solver.prototxt: net {net!r} is not there")
+
+
+def _shown(path: Path) -> str:
+    path = path.resolve()
+    return str(path.relative_to(ROOT)) if ROOT in path.parents else str(path)
+
+
+def _score_layer(net: Any, file: Path) -> str:
+    """The InnerProduct layer whose top the loss reads."""
+    losses = [layer for layer in net.layer if "Loss" in layer.type]
+    for layer in net.layer:
+        if layer.type == "InnerProduct" and losses and layer.top[0] == losses[0].bottom[0]:
+            return str(layer.name)
+    raise FoolCaffeError(f"{file}: no InnerProduct layer feeds the loss, so the number of classes cannot be set")
+
+
+def _named(net: Any, name: str, file: Path) -> Any:
+    for layer in net.layer:
+        if layer.name == name and layer.type == "InnerProduct":
+            return layer
+    raise FoolCaffeError(
+        f"{file} has no InnerProduct layer {name!r}", "train_val and deploy must name the score layer alike"
+    )
+
+
+def find_model(text: str) -> Path:
+    """``models/<name>`` by its name or path.
+
+    Raises:
+        FoolCaffeError: no such model, offering the nearest.
+    """
+    for path in (Path(text), ROOT / "models" / text):
+        if (path / "solver.prototxt").is_file():
+            return path
+    known = sorted(p.parent.name for p in (ROOT / "models").glob("*/solver.prototxt"))
+    raise FoolCaffeError(f"unknown model {text!r}", nearest(text, known) or f"models: {', '.join(known)}")
+
+
+def main(arguments: list[str]) -> int:
+    """Parse, render."""
+    parser = argparse.ArgumentParser(prog="python -m foolcaffe.render", description=__doc__)
+    parser.add_argument("--model", required=True, help="models/<name>")
+    parser.add_argument("--dataset", type=Path, required=True, help="build/<dataset>")
+    parser.add_argument("--out", type=Path, help="default: <dataset>/<name of the model>")
+    parser.add_argument(
+        "--gpu", default="auto", help="solver_mode GPU if one is there: auto (default), cpu, all, or ids as 0,1"
+    )
+    parser.add_argument("--base-lr", type=float)
+    parser.add_argument("--weight-decay", type=float)
+    parser.add_argument("--std", type=float, help="of the gaussian init")
+    parser.add_argument("--max-iter", type=int)
+    parser.add_argument("--seed", type=int)
+    o = parser.parse_args(arguments)
+    if o.max_iter is not None and o.max_iter < 1:
+        raise FoolCaffeError(f"--max-iter {o.max_iter}: at least 1 was expected")
+    model = find_model(o.model)
+    overrides = Overrides(o.base_lr, o.weight_decay, o.std, o.max_iter, o.seed)
+    device = gpu.choose(engine.command("caffe"), o.gpu)
+    render(model, o.dataset, o.out or o.dataset / model.name, bool(device), overrides)
+    print(f"{o.out or o.dataset / model.name}: solver_mode {'GPU' if device else 'CPU'}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_cli(main, "foolcaffe.render")

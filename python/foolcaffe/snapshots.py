@@ -1,0 +1,57 @@
+"""Snapshots: which is the latest that is whole. Caffe writes them in place, so a kill can leave half of one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from foolcaffe.engine import caffe
+from foolcaffe.errors import FoolCaffeError
+from foolcaffe.protos import read_weights
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """``iteration`` and the two files of it."""
+
+    iteration: int
+    state: Path
+    weights: Path
+
+
+def latest(prefix: Path) -> tuple[Snapshot | None, list[str]]:
+    """The latest whole snapshot of ``<prefix>_iter_N``, and what is wrong with those after it.
+
+    Returns:
+        The snapshot, or None; and a line for each later one that cannot be used.
+    """
+    found: list[tuple[int, Path]] = []
+    for state in prefix.parent.glob(f"{prefix.name}_iter_*.solverstate"):
+        if match := re.fullmatch(re.escape(prefix.name) + r"_iter_(\d+)\.solverstate", state.name):
+            found.append((int(match.group(1)), state))
+    problems: list[str] = []
+    for iteration, state in sorted(found, reverse=True):
+        weights = state.with_suffix(".caffemodel")
+        problem = _problem(iteration, state, weights)
+        if not problem:
+            return Snapshot(iteration, state, weights), problems
+        problems.append(problem)
+    return None, problems
+
+
+def _problem(iteration: int, state: Path, weights: Path) -> str:
+    message = caffe.proto.caffe_pb2.SolverState()
+    try:
+        message.ParseFromString(state.read_bytes())
+    except OSError as error:
+        return f"{state}: {error}"
+    except Exception as error:  # protobuf's DecodeError; its class differs between protobuf's versions
+        return f"{state} is truncated or damaged: {error}"
+    if message.iter != iteration or not message.history:
+        return f"{state} is damaged: it says iteration {message.iter} and holds {len(message.history)} histories"
+    try:
+        read_weights(weights)
+    except FoolCaffeError as error:
+        return error.message
+    return ""

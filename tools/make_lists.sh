@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Lists of a dataset's images with their class ids, and the names of the classes.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+usage() {
+    cat <<TEXT
+usage: tools/make_lists.sh [--seed N] ROOT OUT
+
+Writes OUT/train.txt, OUT/val.txt and OUT/synset_words.txt for the images under ROOT (ILSVRC's layout or Tiny
+ImageNet's). Class ids are positions in the sorted list of wnids. The training list is shuffled.
+
+    --seed N   of the shuffle (default: 1)
+TEXT
+}
+
+SEED=1
+ARGUMENTS=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --seed) need_value "$1" $#; SEED=$2; shift ;;
+        -h|--help) usage; exit 0 ;;
+        -*) usage_error "unknown option '$1'" ;;
+        *) ARGUMENTS+=("$1") ;;
+    esac
+    shift
+done
+[ ${#ARGUMENTS[@]} -eq 2 ] || usage_error "expected ROOT and OUT"
+engine_python
+exec "${PYTHON[@]}" -m foolcaffe.lists --seed "$SEED" "${ARGUMENTS[@]}"
