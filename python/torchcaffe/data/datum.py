@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +19,7 @@ class Record(NamedTuple):
     label: int
 
 
-def read_datum(value: Any, key: bytes, source: str, force_color: bool = False) -> Record:
+def read_datum(value: Any, key: bytes, source: str, force_color: bool = False, force_gray: bool = False) -> Record:
     """The record in a serialized Datum.
 
     Args:
@@ -28,6 +27,7 @@ def read_datum(value: Any, key: bytes, source: str, force_color: bool = False) -
         key: the record's key, for errors.
         source: the database, for errors.
         force_color: decode an encoded image as three channels even if it is grey.
+        force_gray: decode an encoded image as one channel.
 
     Raises:
         FoolCaffeError: the bytes are no Datum, or its numbers do not fill its shape, or its image cannot be decoded.
@@ -39,7 +39,7 @@ def read_datum(value: Any, key: bytes, source: str, force_color: bool = False) -
     except (DecodeError, ValueError) as error:
         raise FoolCaffeError(f"{where} is no Datum: {error}", "the database is damaged or of another kind") from None
     if datum.encoded:
-        return Record(_decode(datum.data, where, force_color), datum.label)
+        return Record(_decode(datum.data, where, force_color, force_gray), datum.label)
     shape = (datum.channels, datum.height, datum.width)
     if datum.data:
         pixels: NDArray[Any] = np.frombuffer(datum.data, np.uint8)
@@ -50,15 +50,18 @@ def read_datum(value: Any, key: bytes, source: str, force_color: bool = False) -
     return Record(pixels.reshape(shape), datum.label)
 
 
-def _decode(data: bytes, where: str, force_color: bool) -> NDArray[np.uint8]:
-    """An image file's pixels, B, G, R, as OpenCV's imdecode gives them (grey stays one channel unless forced)."""
-    from PIL import Image
+def _decode(data: bytes, where: str, force_color: bool, force_gray: bool) -> NDArray[np.uint8]:
+    """An image file's pixels, B, G, R, with as many channels as it has unless forced."""
+    import cv2  # only who has encoded records needs it
 
+    forced = cv2.IMREAD_COLOR if force_color else cv2.IMREAD_GRAYSCALE
+    flags = forced if force_color or force_gray else cv2.IMREAD_UNCHANGED
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            grey = image.mode in ("1", "L", "I;16", "I") and not force_color
-            pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise FoolCaffeError(f"the image in {where} cannot be decoded: {error}", "convert it again") from None
-    planes = pixels[None] if grey else pixels[:, :, ::-1].transpose(2, 0, 1)
-    return np.ascontiguousarray(planes)
+        pixels: Any = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise FoolCaffeError(f"the image in {where} cannot be decoded", "convert it again")
+    if pixels.dtype != np.uint8:
+        raise FoolCaffeError(f"the image in {where} has {pixels.dtype} pixels", "bytes are expected: convert it again")
+    return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))

@@ -43,7 +43,7 @@ class Data(Layer):
         transformer = Transformer(self.param.transform_param, self.phase)
         transformer.init_rand()
         reader = LmdbReader(param.source)
-        first = next(_records(reader, param.force_encoded_color))
+        first = next(_records(reader, self.param.transform_param))
         shape = transformer.output_shape(first.pixels.shape)
         top[0].reshape(param.batch_size, *shape)
         if len(top) > 1:
@@ -76,7 +76,7 @@ class _Batches:
     ) -> None:
         param = layer.param.data_param
         self._transformer, self._shape, self._fail = transformer, shape, layer.fail
-        self._records = _records(reader, param.force_encoded_color)
+        self._records = _records(reader, layer.param.transform_param)
         self._raw = np.empty((param.batch_size, *first.pixels.shape), first.pixels.dtype)
         self._source = param.source
         self._count, self._rank = common.solver_count(), common.solver_rank()
@@ -102,6 +102,6 @@ class _Batches:
         return torch.from_numpy(data), torch.from_numpy(labels)
 
 
-def _records(reader: LmdbReader, force_color: Any) -> Iterator[Record]:
+def _records(reader: LmdbReader, transform: Any) -> Iterator[Record]:
     for key, value in reader.records():
-        yield read_datum(value, key, reader.path, bool(force_color))
+        yield read_datum(value, key, reader.path, transform.force_color, transform.force_gray)
