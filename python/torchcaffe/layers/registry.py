@@ -14,7 +14,9 @@ from torchcaffe.layers.dropout import Dropout
 from torchcaffe.layers.dummy_data import DummyData
 from torchcaffe.layers.inner_product import InnerProduct
 from torchcaffe.layers.input import Input
+from torchcaffe.layers.memory_data import MemoryData
 from torchcaffe.layers.pooling import Pooling
+from torchcaffe.layers.python import Python
 from torchcaffe.layers.relu import ReLU
 from torchcaffe.layers.softmax import Softmax
 from torchcaffe.layers.softmax_with_loss import SoftmaxWithLoss
@@ -28,7 +30,9 @@ LAYERS: dict[str, type[Layer]] = {
     "DummyData": DummyData,
     "InnerProduct": InnerProduct,
     "Input": Input,
+    "MemoryData": MemoryData,
     "Pooling": Pooling,
+    "Python": Python,
     "ReLU": ReLU,
     "Softmax": Softmax,
     "SoftmaxWithLoss": SoftmaxWithLoss,
