@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-import torch
 from foolcaffe.errors import FoolCaffeError
 
 _MAX_AXES = 32
@@ -30,7 +30,7 @@ class Storage:
         device: where the tensor lives.
     """
 
-    __slots__ = ("_array", "_cleared", "_on_host", "_tensor", "capacity", "device", "dtype")
+    __slots__ = ("_array", "_cleared", "_deferred", "_on_host", "_tensor", "capacity", "device", "dtype")
 
     def __init__(self, capacity: int, dtype: torch.dtype, device: torch.device) -> None:
         self.capacity, self.dtype, self.device = capacity, dtype, device
@@ -38,6 +38,7 @@ class Storage:
         self._array: NDArray[Any] | None = None
         self._on_host = False
         self._cleared = False
+        self._deferred: torch.Tensor | None = None
 
     def tensor(self) -> torch.Tensor:
         """The numbers on the device."""
@@ -50,6 +51,9 @@ class Storage:
         if self._cleared:
             tensor.zero_()
             self._cleared = False
+        if self._deferred is not None:
+            tensor.copy_(self._deferred.reshape(-1))
+            self._deferred = None
         return tensor
 
     def array(self) -> NDArray[Any]:
@@ -68,10 +72,15 @@ class Storage:
     def replace(self, tensor: torch.Tensor) -> None:
         """Use another tensor's memory from now on, for all who share this storage; earlier views are no longer live."""
         self._tensor, self._array, self._on_host, self._cleared = tensor.reshape(-1), None, False, False
+        self._deferred = None
 
     def clear(self) -> None:
         """All zeros; done when next used, so that what overwrites everything costs nothing extra."""
-        self._cleared, self._on_host = self._tensor is not None, False
+        self._cleared, self._on_host, self._deferred = self._tensor is not None, False, None
+
+    def defer(self, source: torch.Tensor) -> None:
+        """The numbers of ``source``, which stays as it is until then, copied when next used, if they are."""
+        self._cleared, self._on_host, self._deferred = False, False, source
 
     def take_cleared(self) -> bool:
         """True, once, if the numbers are all zero but not yet written: the caller then overwrites all of them."""
@@ -179,6 +188,16 @@ class Blob:
             self._diff.clear()
         else:
             self.diff.zero_()
+
+    def defer_diff(self, source: torch.Tensor) -> None:
+        """Let the gradient be a copy of ``source``, made when next asked for; until then ``source`` must not change.
+
+        At no cost if the next thing is :meth:`clear_diff`.
+        """
+        if self.count == self._diff.capacity:
+            self._diff.defer(source)
+        else:
+            self.diff.copy_(source)
 
     def diff_to_add_to(self) -> tuple[torch.Tensor, int]:
         """The gradient and the factor (0 or 1) that it counts with in a sum, for ``addmm(beta=)`` and its like."""

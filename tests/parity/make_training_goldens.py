@@ -27,6 +27,7 @@ if __name__ == "__main__":
             prepare(Path(folder), name)
             solver = caffe.get_solver("solver.prototxt")
             net = solver.net
-            result = train(solver, lambda net=net: net.blobs["loss"].data, lambda net=net: net.params["fc"][0].data)
+            fc = net.params["fc"][0]
+            result = train(solver, lambda net=net: net.blobs["loss"].data, lambda fc=fc: fc.data, lambda fc=fc: fc.diff)
             stored.update({f"{name}|{key}": value for key, value in result.items()})
     np.savez_compressed(HERE / "goldens" / "training.npz", **stored)

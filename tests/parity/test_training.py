@@ -18,11 +18,15 @@ def test_as_in_real_caffe(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     solver = get_solver(prepare(tmp_path, name))
     net = solver.net
-    ours = train(solver, lambda: net.blob("loss").array, lambda: net.layer("fc").blobs[0].array)
+    fc = net.layer("fc").blobs[0]
+    ours = train(solver, lambda: net.blob("loss").array, lambda: fc.array, lambda: fc.diff_array)
     with np.load(GOLDEN) as stored:
         theirs = {key: stored[f"{name}|{key}"] for key in ours}
     assert np.array_equal(ours["first"], theirs["first"])
     loss_error = np.max(np.abs(ours["losses"] / theirs["losses"] - 1))
     weight_error = np.linalg.norm(ours["last"] - theirs["last"]) / np.linalg.norm(theirs["last"])
+    step_error = np.linalg.norm(ours["step"] - theirs["step"]) / np.linalg.norm(theirs["step"])
+    print(f"losses {loss_error:.1e}, weights {weight_error:.1e}, last step {step_error:.1e}")
     assert loss_error <= 5e-6
     assert weight_error <= 1e-6
+    assert step_error <= 2e-5

@@ -30,7 +30,9 @@ CONVNET = (
     ' layer { name: "fc" type: "InnerProduct" bottom: "p" top: "fc" inner_product_param { num_output: 5'
     ' weight_filler { type: "xavier" } } } layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "t" top: "loss" }'
 )
+SCALED = DATA.format(7, "transform_param { mean_value: 120 scale: 0.0078125 }") + LINEAR
 SGD = "base_lr: {} momentum: 0.9 weight_decay: 0.0005 random_seed: 7 max_iter: 50 {}"
+ADAPTIVE = 'type: "{}" base_lr: {} lr_policy: "fixed" weight_decay: 0.001 random_seed: 7 max_iter: 50 {}'
 
 RUNS: dict[str, tuple[str, str]] = {
     "linear": (DATA.format(7, "") + LINEAR, SGD.format("1e-7", 'lr_policy: "fixed"')),
@@ -46,6 +48,19 @@ RUNS: dict[str, tuple[str, str]] = {
         DATA.format(6, "transform_param { mean_value: 120 scale: 0.0078125 }") + CONVNET,
         SGD.format("0.01", 'lr_policy: "inv" gamma: 0.01 power: 0.75 iter_size: 2 clip_gradients: 2'),
     ),
+    "exp, L1": (SCALED, SGD.format("0.01", 'lr_policy: "exp" gamma: 0.93 regularization_type: "L1"')),
+    "multistep, no momentum": (
+        SCALED,
+        'base_lr: 0.02 weight_decay: 0.001 random_seed: 3 max_iter: 50 lr_policy: "multistep" gamma: 0.3 stepvalue: 11'
+        " stepvalue: 12 stepvalue: 31 iter_size: 3",
+    ),
+    "poly": (SCALED, SGD.format("0.01", 'lr_policy: "poly" power: 1.7')),
+    "sigmoid": (SCALED, SGD.format("0.02", 'lr_policy: "sigmoid" gamma: 0.2 stepsize: 23')),
+    "Nesterov": (SCALED, SGD.format("0.01", 'type: "Nesterov" lr_policy: "step" stepsize: 20 gamma: 0.1')),
+    "AdaGrad": (SCALED, ADAPTIVE.format("AdaGrad", "0.01", "clip_gradients: 1.5")),
+    "RMSProp": (SCALED, ADAPTIVE.format("RMSProp", "0.001", "rms_decay: 0.95 delta: 1e-5")),
+    "AdaDelta": (SCALED, ADAPTIVE.format("AdaDelta", "1", "momentum: 0.95 delta: 1e-6")),
+    "Adam": (SCALED, ADAPTIVE.format("Adam", "0.001", "momentum: 0.9 momentum2: 0.999 delta: 1e-8 iter_size: 2")),
 }
 """Net and solver by name; add a row to have another run compared over 50 iterations."""
 
@@ -67,11 +82,11 @@ def prepare(folder: Path, name: str) -> Path:
     return folder / "solver.prototxt"
 
 
-def train(solver: Any, loss: Any, weights: Any, iterations: int = 50) -> dict[str, Any]:
-    """The first weights, each iteration's loss and the last weights."""
+def train(solver: Any, loss: Any, weights: Any, step: Any, iterations: int = 50) -> dict[str, Any]:
+    """The first weights, each iteration's loss, the last weights, and what the last update left in their diff."""
     first = np.array(weights())
     losses = []
     for _ in range(iterations):
         solver.step(1)
         losses.append(float(loss()))
-    return {"first": first, "losses": np.array(losses), "last": np.array(weights())}
+    return {"first": first, "losses": np.array(losses), "last": np.array(weights()), "step": np.array(step())}

@@ -6,11 +6,21 @@ from typing import Any
 
 from foolcaffe.errors import FoolCaffeError, nearest
 from torchcaffe.prototxt import PathLike, read_solver
+from torchcaffe.solvers.adadelta import AdaDeltaSolver
+from torchcaffe.solvers.adagrad import AdaGradSolver
+from torchcaffe.solvers.adam import AdamSolver
 from torchcaffe.solvers.base import Solver
+from torchcaffe.solvers.nesterov import NesterovSolver
+from torchcaffe.solvers.rmsprop import RMSPropSolver
 from torchcaffe.solvers.sgd import SGDSolver
 
 SOLVERS: dict[str, type[Solver]] = {
     "SGD": SGDSolver,
+    "Nesterov": NesterovSolver,
+    "AdaGrad": AdaGradSolver,
+    "RMSProp": RMSPropSolver,
+    "AdaDelta": AdaDeltaSolver,
+    "Adam": AdamSolver,
 }
 
 
@@ -20,7 +30,15 @@ def get_solver(path: PathLike, **net_options: Any) -> Solver:
     Raises:
         FoolCaffeError: the file, the solver's type or a net is wrong.
     """
-    param = read_solver(path)
+    return make_solver(read_solver(path), path, **net_options)
+
+
+def make_solver(param: Any, path: PathLike = "<solver>", **net_options: Any) -> Solver:
+    """The solver of an upgraded SolverParameter.
+
+    Raises:
+        FoolCaffeError: its type or a net is wrong.
+    """
     if param.type not in SOLVERS:
         known = f"known: {', '.join(sorted(SOLVERS))}"
         raise FoolCaffeError(f"{path}: unknown solver type {param.type!r}", nearest(param.type, SOLVERS) or known)
