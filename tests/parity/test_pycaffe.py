@@ -17,7 +17,7 @@ from parity import HERE
 
 GOLDENS = HERE / "goldens" / "pycaffe"
 CAFFE = HERE.parents[1] / ".caffe" / "bin" / "python"
-TOLERANCE = {"solver": 3e-6}
+TOLERANCE = {"solver": 1e-5}  # RMSProp divides by the root of small squares
 
 
 @pytest.fixture(autouse=True)

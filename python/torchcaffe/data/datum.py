@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +9,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from foolcaffe.errors import FoolCaffeError
+from torchcaffe.data.images import decode
 from torchcaffe.proto import caffe_pb2
 
 
@@ -20,14 +20,14 @@ class Record(NamedTuple):
     label: int
 
 
-def read_datum(value: Any, key: bytes, source: str, force_color: bool = False) -> Record:
+def read_datum(value: Any, key: bytes, source: str, color: bool | None = None) -> Record:
     """The record in a serialized Datum.
 
     Args:
         value: the bytes.
         key: the record's key, for errors.
         source: the database, for errors.
-        force_color: decode an encoded image as three channels even if it is grey.
+        color: decode an encoded image as three channels, as one, or (None) as it is.
 
     Raises:
         FoolCaffeError: the bytes are no Datum, or its numbers do not fill its shape, or its image cannot be decoded.
@@ -39,7 +39,7 @@ def read_datum(value: Any, key: bytes, source: str, force_color: bool = False) -
     except (DecodeError, ValueError) as error:
         raise FoolCaffeError(f"{where} is no Datum: {error}", "the database is damaged or of another kind") from None
     if datum.encoded:
-        return Record(_decode(datum.data, where, force_color), datum.label)
+        return Record(decode(datum.data, f"the image in {where}", color), datum.label)
     shape = (datum.channels, datum.height, datum.width)
     if datum.data:
         pixels: NDArray[Any] = np.frombuffer(datum.data, np.uint8)
@@ -48,17 +48,3 @@ def read_datum(value: Any, key: bytes, source: str, force_color: bool = False) -
     if min(shape) < 1 or pixels.size != shape[0] * shape[1] * shape[2]:
         raise FoolCaffeError(f"{where} holds {pixels.size} numbers for the shape {shape}", "the database is damaged")
     return Record(pixels.reshape(shape), datum.label)
-
-
-def _decode(data: bytes, where: str, force_color: bool) -> NDArray[np.uint8]:
-    """An image file's pixels, B, G, R, as OpenCV's imdecode gives them (grey stays one channel unless forced)."""
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            grey = image.mode in ("1", "L", "I;16", "I") and not force_color
-            pixels = np.asarray(image.convert("L" if grey else "RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise FoolCaffeError(f"the image in {where} cannot be decoded: {error}", "convert it again") from None
-    planes = pixels[None] if grey else pixels[:, :, ::-1].transpose(2, 0, 1)
-    return np.ascontiguousarray(planes)

@@ -12,6 +12,9 @@ from torchcaffe.layers.convolution import Convolution
 from torchcaffe.layers.data import Data
 from torchcaffe.layers.dropout import Dropout
 from torchcaffe.layers.dummy_data import DummyData
+from torchcaffe.layers.hdf5_data import HDF5Data
+from torchcaffe.layers.hdf5_output import HDF5Output
+from torchcaffe.layers.image_data import ImageData
 from torchcaffe.layers.inner_product import InnerProduct
 from torchcaffe.layers.input import Input
 from torchcaffe.layers.memory_data import MemoryData
@@ -28,6 +31,9 @@ LAYERS: dict[str, type[Layer]] = {
     "Data": Data,
     "Dropout": Dropout,
     "DummyData": DummyData,
+    "HDF5Data": HDF5Data,
+    "HDF5Output": HDF5Output,
+    "ImageData": ImageData,
     "InnerProduct": InnerProduct,
     "Input": Input,
     "MemoryData": MemoryData,
