@@ -12,3 +12,14 @@ __version__ = "1.0.0"
 # Before PyTorch loads OpenMP, which reads it once: its threads shall sleep, not spin, while they wait for each other.
 # Where other work shares the cores, spinning made training four times slower (docs/notes/bench_train.md).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def install() -> None:
+    """Let ``import caffe`` mean this from now on: a script changes nothing but this line before it.
+
+    Raises:
+        FoolCaffeError: another caffe has been imported already.
+    """
+    from torchcaffe import pycaffe
+
+    pycaffe.install()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Callable
 
 import torch
 from foolcaffe.errors import FoolCaffeError, nearest
@@ -44,6 +44,11 @@ class Net:
         self._follows_mode = device is None
         self.device = common.device() if device is None else torch.device(device)
         self.dtype = dtype
+        self.before_forward: list[Callable[[int], object]] = []
+        """Called with a layer's position before it runs."""
+        self.after_forward: list[Callable[[int], object]] = []
+        self.before_backward: list[Callable[[int], object]] = []
+        self.after_backward: list[Callable[[int], object]] = []
         try:
             self._build(insert_splits(filter_net(param)))
         except FoolCaffeError as error:
@@ -200,21 +205,29 @@ class Net:
         self._follow_mode()
         loss = torch.zeros((), dtype=self.dtype, device=self.device)
         for i in range(start, len(self.layers) if end is None else end + 1):
+            for call in self.before_forward:
+                call(i)
             part = self.layers[i].run(self.bottoms(i), self.tops(i))
             if part is not None:
                 loss = loss + part
             if self.debug_info:
                 self._log_forward(i)
+            for call in self.after_forward:
+                call(i)
         return loss
 
     def backward(self, start: int | None = None, end: int = 0) -> None:
         """Run the layers ``start`` (the last) down to ``end`` backward, both included."""
         self._follow_mode()
         for i in range(len(self.layers) - 1 if start is None else start, end - 1, -1):
+            for call in self.before_backward:
+                call(i)
             if self.layer_needs_backward[i]:
                 self.layers[i].backward(self.tops(i), self.bottom_needs_backward[i], self.bottoms(i))
                 if self.debug_info:
                     self._log_backward(i)
+            for call in self.after_backward:
+                call(i)
         if self.debug_info:
             self._log_norms()
 

@@ -208,9 +208,9 @@ def test_encoded_records_are_decoded_with_the_channels_asked_for(images: Path) -
     grey = (images / "a/grey one.JPEG").read_bytes()
     for value, options, channels in (
         (data, {}, 3),
-        (data, {"force_gray": True}, 1),
+        (data, {"color": False}, 1),
         (grey, {}, 1),
-        (grey, {"force_color": True}, 3),
+        (grey, {"color": True}, 3),
     ):
         datum = caffe_pb2.Datum(data=value, encoded=True, label=4)
         record = read_datum(datum.SerializeToString(), b"k", "db", **options)

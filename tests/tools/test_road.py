@@ -73,14 +73,16 @@ def spoiled(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-def test_bad_images_stop_the_build_and_are_named(engine: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("programs")
+def test_bad_images_stop_the_build_and_are_named(tmp_path: Path) -> None:
     images = spoiled(tmp_path)
     done = tool("create_lmdb", images, tmp_path / "lists" / "train.txt", tmp_path / "db")
     fails(done, "2 of the images cannot be read", "train/n03/train_0.JPEG", "train/n03/train_1.JPEG", "--skip-bad")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["images", "lists"]
 
 
-def test_skip_bad_leaves_them_out_and_lists_them(engine: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("programs")
+def test_skip_bad_leaves_them_out_and_lists_them(tmp_path: Path) -> None:
     images, lists = spoiled(tmp_path), tmp_path / "lists"
     succeeds(tool("create_lmdb", "--skip-bad", images, lists / "train.txt", lists / "train_lmdb"))
     bad = (lists / "bad_train.txt").read_text().splitlines()
@@ -90,7 +92,8 @@ def test_skip_bad_leaves_them_out_and_lists_them(engine: str, tmp_path: Path) ->
     fails(run(*validate), "13 records", "15 lines", "train/n03/train_1.JPEG (line")
 
 
-def test_malformed_lists_stop_the_build(engine: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("programs")
+def test_malformed_lists_stop_the_build(tmp_path: Path) -> None:
     make_images(tmp_path / "images", train=1, val=1)
     (tmp_path / "l.txt").write_text("train/n01/train_0.JPEG 0 \n")
     fails(tool("create_lmdb", tmp_path / "images", tmp_path / "l.txt", tmp_path / "db"), "l.txt:1: space at an end")
@@ -99,6 +102,7 @@ def test_malformed_lists_stop_the_build(engine: str, tmp_path: Path) -> None:
     assert not (tmp_path / "db").exists()
 
 
+@pytest.mark.usefixtures("programs")
 def test_an_existing_database_is_not_touched(road: Road, tmp_path: Path) -> None:
     copy = road.copy(tmp_path)
     before = (copy.dataset / "val_lmdb" / "data.mdb").read_bytes()
@@ -107,6 +111,7 @@ def test_an_existing_database_is_not_touched(road: Road, tmp_path: Path) -> None
     assert (copy.dataset / "val_lmdb" / "data.mdb").read_bytes() == before
 
 
+@pytest.mark.usefixtures("programs")
 def test_a_full_disk_leaves_nothing_that_looks_finished(road: Road, tmp_path: Path) -> None:
     """A file size limit gives the same failure as a full disk, without root."""
     arguments = f"{road.images} {road.dataset}/train.txt {tmp_path}/out/train_lmdb"
@@ -171,6 +176,7 @@ def test_validate_refuses_a_corrupt_database(road: Road, tmp_path: Path) -> None
     fails(tool("validate_lmdb", copy.dataset), "cannot be opened as an LMDB")
 
 
+@pytest.mark.usefixtures("programs")
 def test_validate_refuses_a_mean_of_another_shape(road: Road, tmp_path: Path) -> None:
     copy = road.copy(tmp_path)
     shutil.rmtree(copy.dataset / "train_lmdb")
@@ -181,7 +187,8 @@ def test_validate_refuses_a_mean_of_another_shape(road: Road, tmp_path: Path) ->
     fails(done, "other.binaryproto is 3 × 32 × 32, not 3 × 64 × 64")
 
 
-def test_images_with_spaces_and_umlauts_in_their_names(engine: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("programs")
+def test_images_with_spaces_and_umlauts_in_their_names(tmp_path: Path) -> None:
     for part in ("train", "val"):
         folder = tmp_path / "images" / part / "n01"
         folder.mkdir(parents=True)

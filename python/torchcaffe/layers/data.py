@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -43,7 +43,8 @@ class Data(Layer):
         transformer = Transformer(self.param.transform_param, self.phase)
         transformer.init_rand()
         reader = LmdbReader(param.source)
-        first = next(_records(reader, self.param.transform_param))
+        color = self._color()
+        first = next(_records(reader, color))
         shape = transformer.output_shape(first.pixels.shape)
         top[0].reshape(param.batch_size, *shape)
         if len(top) > 1:
@@ -51,8 +52,15 @@ class Data(Layer):
         # Caffe draws a second time for the transformer, and once for the thread's own generator
         transformer.init_rand()
         common.generator().draw()
-        batches = _Batches(self, reader, transformer, first, shape)
+        batches = _Batches(self, reader, transformer, first, shape, color)
         self._prefetcher = Prefetcher(batches.make, param.prefetch)
+
+    def _color(self) -> bool | None:
+        """How encoded images are decoded: in colour, grey, or (None) as they are."""
+        param = self.param.transform_param
+        if param.force_color and param.force_gray:
+            raise self.fail("transform_param has both force_color and force_gray", "give one of them")
+        return True if param.force_color else False if param.force_gray else None
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """The shapes are fixed."""
@@ -72,11 +80,17 @@ class _Batches:
     """Makes batches; knows nothing of the layer, so that the layer can go away."""
 
     def __init__(
-        self, layer: Layer, reader: LmdbReader, transformer: Transformer, first: Record, shape: tuple[int, int, int]
+        self,
+        layer: Layer,
+        reader: LmdbReader,
+        transformer: Transformer,
+        first: Record,
+        shape: tuple[int, int, int],
+        color: bool | None,
     ) -> None:
         param = layer.param.data_param
         self._transformer, self._shape, self._fail = transformer, shape, layer.fail
-        self._records = _records(reader, layer.param.transform_param)
+        self._records = _records(reader, color)
         self._raw = np.empty((param.batch_size, *first.pixels.shape), first.pixels.dtype)
         self._source = param.source
         self._count, self._rank = common.solver_count(), common.solver_rank()
@@ -102,6 +116,6 @@ class _Batches:
         return torch.from_numpy(data), torch.from_numpy(labels)
 
 
-def _records(reader: LmdbReader, transform: Any) -> Iterator[Record]:
+def _records(reader: LmdbReader, color: bool | None) -> Iterator[Record]:
     for key, value in reader.records():
-        yield read_datum(value, key, reader.path, transform.force_color, transform.force_gray)
+        yield read_datum(value, key, reader.path, color)

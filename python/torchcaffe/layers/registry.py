@@ -12,9 +12,14 @@ from torchcaffe.layers.convolution import Convolution
 from torchcaffe.layers.data import Data
 from torchcaffe.layers.dropout import Dropout
 from torchcaffe.layers.dummy_data import DummyData
+from torchcaffe.layers.hdf5_data import HDF5Data
+from torchcaffe.layers.hdf5_output import HDF5Output
+from torchcaffe.layers.image_data import ImageData
 from torchcaffe.layers.inner_product import InnerProduct
 from torchcaffe.layers.input import Input
+from torchcaffe.layers.memory_data import MemoryData
 from torchcaffe.layers.pooling import Pooling
+from torchcaffe.layers.python import Python
 from torchcaffe.layers.relu import ReLU
 from torchcaffe.layers.softmax import Softmax
 from torchcaffe.layers.softmax_with_loss import SoftmaxWithLoss
@@ -26,9 +31,14 @@ LAYERS: dict[str, type[Layer]] = {
     "Data": Data,
     "Dropout": Dropout,
     "DummyData": DummyData,
+    "HDF5Data": HDF5Data,
+    "HDF5Output": HDF5Output,
+    "ImageData": ImageData,
     "InnerProduct": InnerProduct,
     "Input": Input,
+    "MemoryData": MemoryData,
     "Pooling": Pooling,
+    "Python": Python,
     "ReLU": ReLU,
     "Softmax": Softmax,
     "SoftmaxWithLoss": SoftmaxWithLoss,

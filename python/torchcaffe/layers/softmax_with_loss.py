@@ -27,6 +27,8 @@ class SoftmaxWithLoss(LossLayer):
     min_num_top: ClassVar[int | None] = 1
     max_num_top: ClassVar[int | None] = 2
 
+    _probabilities: torch.Tensor | None = None
+
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Read loss_param."""
         loss_param = self.param.loss_param
@@ -46,20 +48,23 @@ class SoftmaxWithLoss(LossLayer):
         scores = bottom[0]
         self._outer, self._inner = scores.count_between(0, self._axis), scores.count_between(self._axis + 1)
         self._target, self._valid = read_labels(self, scores, bottom[1], self._axis, self._ignore)
-        self._probabilities = torch.softmax(scores.data.view(self._outer, -1, self._inner), 1)
+        probabilities = torch.softmax(scores.data.view(self._outer, -1, self._inner), 1)
+        self._probabilities = probabilities
         self._normalizer = normalizer(self._normalization, self._outer, self._inner, self._valid)
-        losses = -self._probabilities.gather(1, self._target).clamp_(min=_TINY).log_()
+        losses = -probabilities.gather(1, self._target).clamp_(min=_TINY).log_()
         if self._valid is not None:
             losses = losses.where(self._valid, torch.zeros_like(losses))
         top[0].data.copy_(losses.sum() / self._normalizer)
         if len(top) > 1:
-            top[1].data.copy_(self._probabilities.view(scores.shape))
+            top[1].data.copy_(probabilities.view(scores.shape))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         """(p − onehot) · loss_weight / Z."""
         self.refuse_target_gradient(propagate_down)
         if not propagate_down[0]:
             return
+        if self._probabilities is None:
+            raise self.fail("backward without a forward before it")
         diff = bottom[0].diff.view(self._probabilities.shape)
         diff.copy_(self._probabilities)
         diff.scatter_add_(1, self._target, torch.full_like(self._target, -1, dtype=diff.dtype))
