@@ -45,7 +45,7 @@ def _run(
         [*command, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=1200,
         env=environment(**changes),
         check=False,
     )
