@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
-from helpers import ROOT, SHARED, Road, make, run
-
-HAVE_CAFFE = importlib.util.find_spec("caffe") is not None
+from helpers import ENGINE, PROGRAMS, ROAD_ENGINE, ROOT, SHARED, TORCH_PROGRAMS, Road, make, run
 
 
 def pytest_report_header() -> str:
-    return f"engine: {'real Caffe' if HAVE_CAFFE else 'none in this Python'}; shared data: {SHARED or 'absent'}"
+    return f"engine: {ENGINE or 'none in this Python'}; shared data: {SHARED or 'absent'}"
 
 
 @pytest.fixture(scope="session")
 def engine() -> str:
-    """Skips where this Python has no engine: the same test runs in .caffe/bin/python."""
-    if not HAVE_CAFFE:
-        pytest.skip("no engine in this Python; run in .caffe/bin/python")
-    return "caffe"
+    """The engine of this Python, ``caffe`` or ``torch``; skips where it has none."""
+    if not ENGINE:
+        pytest.skip("no engine in this Python: neither pycaffe nor PyTorch")
+    return ENGINE
+
+
+@pytest.fixture(scope="session")
+def real_caffe() -> None:
+    """Skips where this Python has no real Caffe: the same test runs in .caffe/bin/python."""
+    if ENGINE != "caffe":
+        pytest.skip("about real Caffe; run in .caffe/bin/python")
+
+
+@pytest.fixture(scope="session")
+def programs(engine: str) -> None:
+    """Skips where the engine's own programs (train, convert_imageset, …) are not there."""
+    if engine == "torch" and not TORCH_PROGRAMS:
+        pytest.skip("torchcaffe.tools has not all of: " + ", ".join(PROGRAMS))
 
 
 @pytest.fixture(scope="session")
@@ -35,12 +46,14 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def road(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Road:
     """Five classes of coloured JPEGs, through the real tools into a trained model. Do not write to it."""
+    _need_road()
     return Road.walk(tmp_path_factory.mktemp("road"))
 
 
 @pytest.fixture(scope="session")
 def tiny(engine: str, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``build/tiny-imagenet`` with its LMDBs, made from the half of Tiny ImageNet by the Makefile, once."""
+    _need_road()
     make("lmdb")
     return ROOT / "build" / "tiny-imagenet"
 
@@ -48,15 +61,20 @@ def tiny(engine: str, shared: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def decay100(tiny: Path) -> Path:
     """The post's model, trained on the half of Tiny ImageNet for 2,000 iterations."""
-    make("train", "NAME=decay100")
-    return tiny / "decay100"
+    make("train", f"NAME=decay100-{ROAD_ENGINE}")
+    return tiny / f"decay100-{ROAD_ENGINE}"
 
 
 @pytest.fixture(scope="session")
 def decay1000(tiny: Path) -> Path:
     """The same with ten times the post's weight decay."""
-    make("train", "NAME=decay1000", "WEIGHT_DECAY=1000")
-    return tiny / "decay1000"
+    make("train", f"NAME=decay1000-{ROAD_ENGINE}", "WEIGHT_DECAY=1000")
+    return tiny / f"decay1000-{ROAD_ENGINE}"
+
+
+def _need_road() -> None:
+    if not ROAD_ENGINE:
+        pytest.skip("neither torchcaffe's programs nor real Caffe (.caffe) are here to build LMDBs and train")
 
 
 @pytest.fixture

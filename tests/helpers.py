@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -17,9 +18,26 @@ _shared = Path(os.environ.get("FOOLCAFFE_SHARED", ROOT.parent / "shared" / "data
 SHARED = _shared if _shared.is_dir() else None
 
 
-def environment(**changes: str) -> dict[str, str]:
-    """This process's environment, with the checkout's packages, real Caffe, and warnings as errors."""
-    base = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "FOOLCAFFE_ENGINE": "caffe", "ENGINE": "caffe"}
+def _has(module: str) -> bool:
+    """Can it be imported? A mere folder of that name (a namespace package) does not count."""
+    found = importlib.util.find_spec(module)
+    return found is not None and found.origin is not None
+
+
+ENGINE = "caffe" if _has("caffe") else "torch" if _has("torch") else ""
+"""What the tests of this Python run on: real Caffe, torchcaffe, or nothing."""
+PROGRAMS = ("caffe", "convert_imageset", "compute_image_mean")
+TORCH_PROGRAMS = all((ROOT / "python" / "torchcaffe" / "tools" / f"{name}.py").is_file() for name in PROGRAMS)
+REAL_CAFFE = ENGINE == "caffe" or (ROOT / ".caffe" / "bin" / "caffe").is_file()
+"""Is real Caffe on this machine, if only in another Python?"""
+ROAD_ENGINE = ENGINE if ENGINE == "caffe" or (ENGINE and TORCH_PROGRAMS) else "caffe" if REAL_CAFFE else ""
+"""Whose programs build LMDBs and train: this Python's engine's, else real Caffe's, whose files the other must read."""
+
+
+def environment(engine: str = "", **changes: str) -> dict[str, str]:
+    """This process's environment, with the checkout's packages, an engine (ours), and warnings as errors."""
+    engine = engine or ENGINE or "caffe"
+    base = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "FOOLCAFFE_ENGINE": engine, "ENGINE": engine}
     return {**base, "PYTHONWARNINGS": "error", **changes}
 
 
@@ -43,9 +61,9 @@ def make(*arguments: str) -> None:
     """``make`` in the checkout with the half of Tiny ImageNet as dataset: what is done is not done again."""
     assert SHARED is not None
     archive = f"TINY_IMAGENET={SHARED / 'tiny-imagenet-half.zip'}"
-    command = ["make", "-s", "-C", str(ROOT), "DATASET=tiny-imagenet", "ENGINE=caffe", archive, *arguments]
+    command = ["make", "-s", "-C", str(ROOT), "DATASET=tiny-imagenet", f"ENGINE={ROAD_ENGINE}", archive, *arguments]
     done = subprocess.run(
-        command, capture_output=True, text=True, env=environment(PYTHONWARNINGS="default"), timeout=900
+        command, capture_output=True, text=True, env=environment(ROAD_ENGINE, PYTHONWARNINGS="default"), timeout=900
     )
     assert done.returncode == 0, done.stderr
 
@@ -93,17 +111,19 @@ class Road:
 
     @classmethod
     def walk(cls, folder: Path) -> Road:
-        """Walk it with the shell tools and real Caffe."""
+        """Walk it with the shell tools and an engine's programs."""
+        engine = {"ENGINE": ROAD_ENGINE, "FOOLCAFFE_ENGINE": ROAD_ENGINE}
         images, dataset = folder / "images", folder / "build" / "colours"
         make_images(images, train=60, val=12)
-        succeeds(tool("make_lists", images, dataset))
+        succeeds(tool("make_lists", images, dataset, **engine))
         for part in ("train", "val"):
-            succeeds(tool("create_lmdb", images, dataset / f"{part}.txt", dataset / f"{part}_lmdb"))
-        succeeds(tool("make_mean", dataset / "train_lmdb", dataset / "mean.binaryproto"))
-        succeeds(tool("validate_lmdb", dataset))
+            succeeds(tool("create_lmdb", images, dataset / f"{part}.txt", dataset / f"{part}_lmdb", **engine))
+        succeeds(tool("make_mean", dataset / "train_lmdb", dataset / "mean.binaryproto", **engine))
+        succeeds(tool("validate_lmdb", dataset, **engine))
         model = dataset / "linear_softmax"
-        succeeds(run("render", "--model", "linear_softmax", "--dataset", dataset, "--out", model, "--max-iter", 60))
-        succeeds(run("train", model, "--quiet"))
+        render = ["--model", "linear_softmax", "--dataset", dataset, "--out", model, "--max-iter", 60]
+        succeeds(run("render", *render, **engine))
+        succeeds(run("train", model, "--quiet", **engine))
         return cls(images, dataset, model)
 
     def copy(self, folder: Path) -> Road:

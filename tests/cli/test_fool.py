@@ -17,7 +17,7 @@ from foolcaffe.images import noise, read_image, resize, write_png
 from foolcaffe.models import find_trained
 from foolcaffe.net import Classifier
 from foolcaffe.verify import verify
-from helpers import ROOT, Road, environment, fails, run, succeeds
+from helpers import ENGINE, ROOT, Road, environment, fails, run, succeeds
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -69,7 +69,7 @@ def test_the_record_measures_the_png(road: Road, tmp_path: Path) -> None:
     assert record["confidence_after"] >= 0.9
     assert record["confidence_before"] < 0.9
     assert set(record["sha256"]) == {"png", "weights", "deploy", "mean", "start"}
-    assert record["engine"] == "caffe"
+    assert record["engine"] == ENGINE
 
 
 def test_the_step_is_the_smallest(road: Road, net: Classifier, tmp_path: Path) -> None:

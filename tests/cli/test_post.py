@@ -104,5 +104,5 @@ def test_goldfish_is_class_1_of_imagenet_and_0_here(decay100: Path) -> None:
 
 def test_make_has_nothing_left_to_do(decay100: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in (ROOT / "build" / "tiny-imagenet").rglob("*") if p.is_file()}
-    make("lmdb", "train", "NAME=decay100")
+    make("lmdb", "train", f"NAME={decay100.name}")
     assert {p: p.stat().st_mtime_ns for p in (ROOT / "build" / "tiny-imagenet").rglob("*") if p.is_file()} == before

@@ -96,7 +96,8 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     fails(tool("install_caffe", "--prefix", tmp_path / "file" / "c"), "cannot write to")
 
 
-def test_a_caffe_that_the_system_has_is_used_as_it_is(engine: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("real_caffe")
+def test_a_caffe_that_the_system_has_is_used_as_it_is(tmp_path: Path) -> None:
     """The real Caffe of .caffe, found on the PATH as a system's would be."""
     system = tmp_path / "system"
     system.mkdir()

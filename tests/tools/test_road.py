@@ -73,16 +73,18 @@ def spoiled(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
+@pytest.mark.usefixtures("programs")
 @pytest.mark.parametrize("builder", ["foolcaffe", "caffe"])
-def test_bad_images_stop_the_build_and_are_named(engine: str, tmp_path: Path, builder: str) -> None:
+def test_bad_images_stop_the_build_and_are_named(tmp_path: Path, builder: str) -> None:
     images = spoiled(tmp_path)
     done = tool("create_lmdb", "--builder", builder, images, tmp_path / "lists" / "train.txt", tmp_path / "db")
     fails(done, "train/n03/train_0.JPEG", "train/n03/train_1.JPEG", "--skip-bad")
     assert not (tmp_path / "db").exists()
 
 
+@pytest.mark.usefixtures("programs")
 @pytest.mark.parametrize("builder", ["foolcaffe", "caffe"])
-def test_skip_bad_leaves_them_out_and_lists_them(engine: str, tmp_path: Path, builder: str) -> None:
+def test_skip_bad_leaves_them_out_and_lists_them(tmp_path: Path, builder: str) -> None:
     images, lists = spoiled(tmp_path), tmp_path / "lists"
     how = ["--skip-bad", "--builder", builder]
     for part in ("train", "val"):
@@ -108,7 +110,8 @@ def test_both_builders_store_the_same_bytes(road: Road, tmp_path: Path) -> None:
             assert bytes(x) == bytes(y)
 
 
-def test_malformed_lists_stop_the_build(engine: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("programs")
+def test_malformed_lists_stop_the_build(tmp_path: Path) -> None:
     make_images(tmp_path / "images", train=1, val=1)
     (tmp_path / "l.txt").write_text("train/n01/train_0.JPEG 0 \n")
     ours = ["create_lmdb", tmp_path / "images"]
@@ -121,6 +124,7 @@ def test_malformed_lists_stop_the_build(engine: str, tmp_path: Path) -> None:
     assert not (tmp_path / "db").exists()
 
 
+@pytest.mark.usefixtures("programs")
 def test_an_existing_database_is_not_touched(road: Road, tmp_path: Path) -> None:
     copy = road.copy(tmp_path)
     before = (copy.dataset / "val_lmdb" / "data.mdb").read_bytes()
@@ -129,6 +133,7 @@ def test_an_existing_database_is_not_touched(road: Road, tmp_path: Path) -> None
     assert (copy.dataset / "val_lmdb" / "data.mdb").read_bytes() == before
 
 
+@pytest.mark.usefixtures("programs")
 @pytest.mark.parametrize("builder", ["foolcaffe", "caffe"])
 def test_a_full_disk_leaves_nothing_that_looks_finished(road: Road, tmp_path: Path, builder: str) -> None:
     """A file size limit gives the same failure as a full disk, without root."""
@@ -195,6 +200,7 @@ def test_validate_refuses_a_corrupt_database(road: Road, tmp_path: Path) -> None
     fails(tool("validate_lmdb", copy.dataset), "cannot be opened as an LMDB")
 
 
+@pytest.mark.usefixtures("programs")
 def test_validate_refuses_a_mean_of_another_shape(road: Road, tmp_path: Path) -> None:
     copy = road.copy(tmp_path)
     succeeds(tool("create_lmdb", "--size", "32", road.images, copy.dataset / "val.txt", tmp_path / "small"))
@@ -203,7 +209,8 @@ def test_validate_refuses_a_mean_of_another_shape(road: Road, tmp_path: Path) ->
     fails(tool("validate_lmdb", copy.dataset), "mean.binaryproto is 3 × 32 × 32, not 3 × 64 × 64")
 
 
-def test_images_with_spaces_and_umlauts_in_their_names(engine: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("programs")
+def test_images_with_spaces_and_umlauts_in_their_names(tmp_path: Path) -> None:
     for part in ("train", "val"):
         folder = tmp_path / "images" / part / "n01"
         folder.mkdir(parents=True)

@@ -16,7 +16,7 @@ import pytest
 
 from helpers import ROOT, Road, environment, fails, run, succeeds
 
-pytestmark = pytest.mark.usefixtures("engine")
+pytestmark = pytest.mark.usefixtures("programs")
 
 
 @pytest.fixture

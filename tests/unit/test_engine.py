@@ -24,10 +24,20 @@ def test_an_unknown_engine_is_refused_with_the_known_ones(monkeypatch: pytest.Mo
         engine.wanted()
 
 
-def test_real_caffe_is_named_once(engine: str) -> None:
+@pytest.mark.usefixtures("real_caffe")
+def test_real_caffe_is_named_once() -> None:
     done = python("from foolcaffe.engine import caffe; print(caffe.__version__, len(caffe.layer_type_list()))")
     assert done.stdout == "1.0.0 61\n"
     assert done.stderr.count("engine: caffe 1.0.0 (real Caffe") == 1
+
+
+def test_torchcaffe_is_named_once(engine: str) -> None:
+    if engine != "torch":
+        pytest.skip("about torchcaffe; run in .venv/bin/python")
+    code = "from foolcaffe.engine import caffe, name; print(caffe.__version__, name(), caffe.TEST)"
+    done = python(code, FOOLCAFFE_ENGINE="torch")
+    assert done.stdout == "1.0.0 torch 1\n"
+    assert done.stderr.count("engine: torchcaffe 1.0.0 (PyTorch") == 1
 
 
 @pytest.mark.skipif(importlib.util.find_spec("caffe") is not None, reason="this Python has real Caffe")

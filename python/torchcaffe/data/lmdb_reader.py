@@ -1,0 +1,79 @@
+"""Records of an LMDB in key order, around and around. Source: ``db_lmdb.cpp``."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Union
+
+import lmdb
+
+from foolcaffe.errors import FoolCaffeError
+
+PathLike = Union[str, "os.PathLike[str]"]
+
+# LMDB forbids opening an environment twice in one process; a training and a test net may read the same one
+_open: weakref.WeakValueDictionary[str, LmdbReader] = weakref.WeakValueDictionary()
+
+
+class LmdbReader:
+    """A read-only LMDB.
+
+    Args:
+        path: its folder.
+
+    Raises:
+        FoolCaffeError: it is not there, is no LMDB, or is empty.
+    """
+
+    def __new__(cls, path: PathLike) -> LmdbReader:
+        """The reader of that path, the one that is open already if there is one."""
+        return _open.get(str(Path(path).resolve())) or super().__new__(cls)
+
+    def __init__(self, path: PathLike) -> None:
+        key = str(Path(path).resolve())
+        if key in _open:
+            return
+        self.path = os.fspath(path)
+        if not Path(path).is_dir():
+            raise FoolCaffeError(
+                f"there is no LMDB folder {self.path!r}", "build it with convert_imageset, or correct source"
+            )
+        try:
+            self._environment: Any = lmdb.open(self.path, readonly=True, lock=False, readahead=True, max_readers=64)
+            self._transaction: Any = self._environment.begin(buffers=True)
+        except lmdb.Error as error:
+            raise FoolCaffeError(
+                f"{self.path!r} is no readable LMDB: {error}", "is it half written, or another format?"
+            ) from None
+        stat = self._environment.stat()
+        needed = (self._environment.info()["last_pgno"] + 1) * stat["psize"]
+        size = (Path(path) / "data.mdb").stat().st_size
+        if size < needed:  # LMDB maps the file: reading past its end would kill the process
+            raise FoolCaffeError(
+                f"the LMDB {self.path!r} is cut short: {size} bytes of {needed}", "was the disk full? build it again"
+            )
+        self.count = int(stat["entries"])
+        if not self.count:
+            raise FoolCaffeError(
+                f"the LMDB {self.path!r} has no records", "was building it interrupted? build it again"
+            )
+        _open[key] = self
+
+    def records(self) -> Iterator[tuple[bytes, memoryview]]:
+        """Key and value of every record, in key order, without end. A value is valid until the next one is taken.
+
+        Raises:
+            FoolCaffeError: the database is damaged.
+        """
+        while True:
+            cursor = self._transaction.cursor()
+            try:
+                found = cursor.first()
+                while found:
+                    yield bytes(cursor.key()), cursor.value()
+                    found = cursor.next()
+            except lmdb.Error as error:
+                raise FoolCaffeError(f"the LMDB {self.path!r} is damaged: {error}", "build it again") from None

@@ -1,0 +1,110 @@
+"""Crop, mirror, mean and scale of a batch, with Caffe's draws in Caffe's order. Source: ``data_transformer.cpp``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foolcaffe.errors import FoolCaffeError
+from torchcaffe import common
+from torchcaffe.blob import proto_shape
+from torchcaffe.proto import caffe_pb2
+from torchcaffe.prototxt import read_blob
+from torchcaffe.rng import Generator
+
+
+class Transformer:
+    """out = (x − mean) · scale at the uncropped index, cropped at random in TRAIN and at the centre in TEST, mirrored.
+
+    Args:
+        param: the TransformationParameter.
+        phase: TRAIN or TEST.
+
+    Raises:
+        FoolCaffeError: two that exclude each other are given, or the mean file cannot be read.
+    """
+
+    def __init__(self, param: Any, phase: int) -> None:
+        self.param, self.phase = param, phase
+        self._generator: Generator | None = None
+        self._mean: NDArray[np.float32] | None = None
+        if param.force_color and param.force_gray:
+            raise FoolCaffeError("transform_param has both force_color and force_gray", "give one of them")
+        if param.mean_file:
+            if param.mean_value:
+                raise FoolCaffeError("transform_param has both mean_file and mean_value", "give one of them")
+            proto = read_blob(param.mean_file)
+            shape = proto_shape(proto)
+            shape = shape[1:] if len(shape) == 4 and shape[0] == 1 else shape
+            if len(shape) != 3 or len(proto.data) != np.prod(shape):
+                raise FoolCaffeError(f"the mean {param.mean_file!r} has {len(proto.data)} values in the shape {shape}")
+            self._mean = np.array(proto.data, np.float32).reshape(shape)
+
+    def init_rand(self) -> None:
+        """Draw the seed for crops and mirrors from the process's generator, if there will be any."""
+        if self.param.mirror or (self.phase == caffe_pb2.TRAIN and self.param.crop_size):
+            self._generator = Generator(common.generator().draw())
+
+    def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """The shape that records of ``shape`` (channels, height, width) get.
+
+        Raises:
+            FoolCaffeError: the crop is larger than they are, or the mean does not fit them.
+        """
+        channels, height, width = shape
+        crop = self.param.crop_size
+        if crop > min(height, width):
+            raise FoolCaffeError(f"crop_size {crop} exceeds records of shape {shape}")
+        if self._mean is not None and tuple(self._mean.shape) != shape:
+            raise FoolCaffeError(
+                f"the mean {self.param.mean_file!r} has the shape {tuple(self._mean.shape)}, the records have {shape}",
+                "compute the mean of this very database (the mean has the uncropped size)",
+            )
+        if len(self.param.mean_value) not in (0, 1, channels):
+            raise FoolCaffeError(
+                f"{len(self.param.mean_value)} mean_value for {channels} channels", "give one, or one for each channel"
+            )
+        return (channels, crop, crop) if crop else shape
+
+    def transform(self, batch: NDArray[Any], out: NDArray[np.float32]) -> None:
+        """Transform records of one shape, N × channels × height × width, into ``out``.
+
+        In NumPy, since it runs in a thread beside the training: PyTorch would start a second set of threads there.
+        """
+        mean = self._mean
+        if self.param.mean_value:
+            mean = np.array(self.param.mean_value, np.float32).reshape(-1, 1, 1)
+        crop, mirror = self.param.crop_size, self.param.mirror
+        if not crop and not mirror:
+            _subtract(batch, mean, out)
+        else:
+            for image, target in zip(batch, out):
+                flip = bool(mirror and self._draw(2))
+                window = mean
+                if crop:
+                    top, left = self._corner(image.shape[1] - crop, image.shape[2] - crop)
+                    image = image[:, top : top + crop, left : left + crop]
+                    if mean is not None and mean.shape[1:] != (1, 1):
+                        window = mean[:, top : top + crop, left : left + crop]
+                _subtract(image, window, target[:, :, ::-1] if flip else target)
+        if self.param.scale != 1:
+            out *= np.float32(self.param.scale)
+
+    def _corner(self, height: int, width: int) -> tuple[int, int]:
+        if self.phase == caffe_pb2.TRAIN:
+            top = self._draw(height + 1)
+            return top, self._draw(width + 1)
+        return height // 2, width // 2
+
+    def _draw(self, n: int) -> int:
+        assert self._generator is not None
+        return self._generator.draw() % n
+
+
+def _subtract(source: NDArray[Any], mean: NDArray[np.float32] | None, out: NDArray[np.float32]) -> None:
+    if mean is None:
+        out[...] = source
+    else:
+        np.subtract(source, mean, out=out, dtype=np.float32)

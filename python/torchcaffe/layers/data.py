@@ -1,0 +1,121 @@
+"""Data: batches of a database's records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+import torch
+from torchcaffe import common
+from torchcaffe.data.datum import Record, read_datum
+from torchcaffe.data.lmdb_reader import LmdbReader
+from torchcaffe.data.prefetch import Prefetcher
+from torchcaffe.data.transformer import Transformer
+from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.proto import caffe_pb2
+
+
+class Data(Layer):
+    """Tops: ``batch_size`` records in key order, around and around, transformed by ``transform_param``; their labels.
+
+    data N × C × H × W; label N. With several solvers each takes its share of the records in turn.
+
+    Differs from Caffe in: LEVELDB is refused; a record of another shape than the first is an error (so it is there).
+    """
+
+    exact_num_bottom: ClassVar[int | None] = 0
+    min_num_top: ClassVar[int | None] = 1
+    max_num_top: ClassVar[int | None] = 2
+
+    def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
+        """Open the database, shape the tops after its first record, start reading ahead.
+
+        Raises:
+            FoolCaffeError: the database or the transformation is not usable.
+        """
+        param = self.param.data_param
+        if param.backend != caffe_pb2.DataParameter.LMDB:
+            raise self.fail("backend LEVELDB is not supported", "convert the data to LMDB and say backend: LMDB")
+        if not param.batch_size:
+            raise self.fail("data_param.batch_size must be positive")
+        transformer = Transformer(self.param.transform_param, self.phase)
+        transformer.init_rand()
+        reader = LmdbReader(param.source)
+        color = self._color()
+        first = next(_records(reader, color))
+        shape = transformer.output_shape(first.pixels.shape)
+        top[0].reshape(param.batch_size, *shape)
+        if len(top) > 1:
+            top[1].reshape(param.batch_size)
+        # Caffe draws a second time for the transformer, and once for the thread's own generator
+        transformer.init_rand()
+        common.generator().draw()
+        batches = _Batches(self, reader, transformer, first, shape, color)
+        self._prefetcher = Prefetcher(batches.make, param.prefetch)
+
+    def _color(self) -> bool | None:
+        """How encoded images are decoded: in colour, grey, or (None) as they are."""
+        param = self.param.transform_param
+        if param.force_color and param.force_gray:
+            raise self.fail("transform_param has both force_color and force_gray", "give one of them")
+        return True if param.force_color else False if param.force_gray else None
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """The shapes are fixed."""
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        """Take the next batch."""
+        data, labels = self._prefetcher.take()
+        top[0].take_data(data)
+        if len(top) > 1:
+            top[1].take_data(labels)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """There is nothing below."""
+
+
+class _Batches:
+    """Makes batches; knows nothing of the layer, so that the layer can go away."""
+
+    def __init__(
+        self,
+        layer: Layer,
+        reader: LmdbReader,
+        transformer: Transformer,
+        first: Record,
+        shape: tuple[int, int, int],
+        color: bool | None,
+    ) -> None:
+        param = layer.param.data_param
+        self._transformer, self._shape, self._fail = transformer, shape, layer.fail
+        self._records = _records(reader, color)
+        self._raw = np.empty((param.batch_size, *first.pixels.shape), first.pixels.dtype)
+        self._source = param.source
+        self._count, self._rank = common.solver_count(), common.solver_rank()
+        for _ in range(self._rank):
+            next(self._records)
+
+    def make(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The next batch, transformed, and its labels."""
+        labels = np.empty(len(self._raw), np.float32)
+        for i in range(len(self._raw)):
+            record = next(self._records)
+            if record.pixels.shape != self._raw.shape[1:]:
+                raise self._fail(
+                    f"a record of shape {record.pixels.shape} in {self._source!r}, the first has {self._raw.shape[1:]}",
+                    "all records of a batch must have one shape: build the database with a size",
+                )
+            self._raw[i] = record.pixels
+            labels[i] = record.label
+            for _ in range(self._count - 1):
+                next(self._records)
+        data = np.empty((len(self._raw), *self._shape), np.float32)
+        self._transformer.transform(self._raw, data)
+        return torch.from_numpy(data), torch.from_numpy(labels)
+
+
+def _records(reader: LmdbReader, color: bool | None) -> Iterator[Record]:
+    for key, value in reader.records():
+        yield read_datum(value, key, reader.path, color)

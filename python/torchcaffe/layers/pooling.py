@@ -1,0 +1,120 @@
+"""Pooling: maximum or average of windows of a plane."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+from torch.nn import functional
+
+import torch
+from torchcaffe.layers.base import Blobs
+from torchcaffe.layers.function import FunctionLayer
+from torchcaffe.proto import caffe_pb2
+
+_Param = caffe_pb2.PoolingParameter
+_LOWEST = torch.finfo(torch.float32).min
+
+
+class Pooling(FunctionLayer):
+    """MAX or AVE over kernel_h × kernel_w windows of N × C × H × W.
+
+    out = ceil((H + 2·pad − kernel) / stride) + 1 (floor for ``round_mode: FLOOR``); with padding a last window that
+    would start at or past H + pad is dropped. AVE divides by the size of the window within H + pad, pads included. MAX
+    takes the first of equals, row by row, and gives it the gradient; its optional second top holds h·W + w.
+    ``global_pooling`` is one window, the plane.
+
+    Differs from Caffe in: 1. STOCHASTIC (which Caffe has on a GPU only) is refused. 2. Backward of a window that lies
+    wholly beyond the plane (stride > kernel) changes nothing, where Caffe writes outside its memory.
+    """
+
+    exact_num_bottom: ClassVar[int | None] = 1
+    min_num_top: ClassVar[int | None] = 1
+    max_num_top: ClassVar[int | None] = 2
+
+    def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
+        """Check the parameters.
+
+        Raises:
+            FoolCaffeError: a window given twice, not at all, or with a pad as large as itself.
+        """
+        param = self.param.pooling_param
+        if param.pool == _Param.STOCHASTIC:
+            raise self.fail("STOCHASTIC pooling is not supported", "MAX and AVE are")
+        if len(top) > 1 and param.pool != _Param.MAX:
+            raise self.fail("a second top (the mask) exists for MAX only")
+        sides = param.HasField("kernel_h") and param.HasField("kernel_w")
+        either = param.HasField("kernel_h") or param.HasField("kernel_w")
+        if param.global_pooling and (param.HasField("kernel_size") or either):
+            raise self.fail("global_pooling and a kernel size exclude each other")
+        if not param.global_pooling and (param.HasField("kernel_size") == either or either != sides):
+            raise self.fail("give kernel_size, or both kernel_h and kernel_w")
+        for one, stem in (("pad", "pad"), ("stride", "stride")):
+            if param.HasField(one) and (param.HasField(f"{stem}_h") or param.HasField(f"{stem}_w")):
+                raise self.fail(f"has both {one} and {stem}_h or {stem}_w", "give one of the two forms")
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """The rule above.
+
+        Raises:
+            FoolCaffeError: not four axes, or a window that does not fit.
+        """
+        if bottom[0].num_axes != 4:
+            raise self.fail(f"a bottom of shape {bottom[0].shape} has other than 4 axes", "N x C x H x W")
+        if self._shapes is None or self._shapes[0] != bottom[0].shape:
+            self._plan(bottom[0].shape)
+            self._shapes = (bottom[0].shape, None)
+        for blob in top:
+            blob.reshape(*bottom[0].shape[:2], *self._out)
+
+    def _plan(self, shape: tuple[int, ...]) -> None:
+        param = self.param.pooling_param
+        size = shape[2:]
+        if param.global_pooling:
+            kernel = size
+        else:
+            kernel = (param.kernel_size or param.kernel_h, param.kernel_size or param.kernel_w)
+        pad = (param.pad_h, param.pad_w) if param.HasField("pad_h") or param.HasField("pad_w") else (param.pad,) * 2
+        both = param.HasField("stride_h") or param.HasField("stride_w")
+        stride = (param.stride_h, param.stride_w) if both else (param.stride,) * 2
+        if min(kernel) < 1 or min(stride) < 1:
+            raise self.fail(f"kernel {kernel} and stride {stride} must be positive", f"the bottom's shape is {shape}")
+        if param.global_pooling and (pad != (0, 0) or stride != (1, 1)):
+            raise self.fail("global_pooling takes pad 0 and stride 1")
+        if any(p >= k for p, k in zip(pad, kernel)):
+            raise self.fail(f"pad {pad} must be smaller than the kernel {kernel}")
+        rounded = math.floor if param.round_mode == _Param.FLOOR else math.ceil
+        out = [int(rounded((n + 2 * p - k) / s)) + 1 for n, p, k, s in zip(size, pad, kernel, stride)]
+        if any(pad):
+            out = [o - ((o - 1) * s >= n + p) for o, n, p, s in zip(out, size, pad, stride)]
+        if min(out) < 1:
+            raise self.fail(f"a bottom of shape {shape} is smaller than the window {kernel} with pad {pad}")
+        self._out, self._kernel, self._stride, self._pad = tuple(out), kernel, stride, pad
+        # what the windows reach beyond the far edge; negative: a part of the plane that none reaches
+        self._beyond = [(o - 1) * s + k - n - p for o, s, k, n, p in zip(out, stride, kernel, size, pad)]
+        self._divisor: torch.Tensor | None = None
+
+    def function(self, *inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        """Pad to what the windows reach, then pool without padding."""
+        x, (beyond_h, beyond_w), (pad_h, pad_w) = inputs[0], self._beyond, self._pad
+        edges = (pad_w, max(beyond_w, 0), pad_h, max(beyond_h, 0))
+        if self.param.pooling_param.pool == _Param.AVE:
+            padded = functional.pad(x, edges) if any(edges) else x
+            total = functional.avg_pool2d(padded, self._kernel, self._stride, divisor_override=1)
+            return total[:, :, : self._out[0], : self._out[1]] / self._sizes(x)
+        padded = functional.pad(x, edges, value=_LOWEST) if any(edges) else x
+        y, where = functional.max_pool2d(padded, self._kernel, self._stride, return_indices=True)
+        y, where = y[:, :, : self._out[0], : self._out[1]], where[:, :, : self._out[0], : self._out[1]]
+        width = padded.shape[3]
+        row, column = where.div(width, rounding_mode="floor") - pad_h, where % width - pad_w
+        return y, (row * x.shape[3] + column).to(x.dtype)
+
+    def _sizes(self, x: torch.Tensor) -> torch.Tensor:
+        """The size of each window, clipped at the far edge of the padded plane only."""
+        if self._divisor is None:
+            sides = []
+            for o, s, k, n, p in zip(self._out, self._stride, self._kernel, x.shape[2:], self._pad):
+                start = torch.arange(o) * s - p
+                sides.append((start + k).clamp(max=n + p) - start)
+            self._divisor = (sides[0][:, None] * sides[1][None, :]).to(x.device, x.dtype)
+        return self._divisor

@@ -1,0 +1,43 @@
+"""Split: one blob to several readers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+from torchcaffe.layers.base import Blobs, Layer
+
+
+class Split(Layer):
+    """tops = bottom, the same memory; bottom diff = sum of the tops' diffs. See torchcaffe.splits."""
+
+    exact_num_bottom: ClassVar[int | None] = 1
+    min_num_top: ClassVar[int | None] = 1
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """All tops have the bottom's shape.
+
+        Raises:
+            FoolCaffeError: a top is the bottom.
+        """
+        for blob in top:
+            if blob is bottom[0]:
+                raise self.fail("does not work in place", "give its tops names of their own")
+            blob.reshape_like(bottom[0])
+            blob.share_data(bottom[0])
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        """Nothing to copy: the memory is shared."""
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Sum of the tops' diffs."""
+        if not propagate_down[0]:
+            return
+        diff = bottom[0].diff
+        if len(top) == 1:
+            diff.copy_(top[0].diff)
+            return
+        torch.add(top[0].diff, top[1].diff, out=diff)
+        for blob in top[2:]:
+            diff.add_(blob.diff)

@@ -1,0 +1,48 @@
+"""The momentum update in one pass over memory, where PyTorch has a kernel for it.
+
+Weights, gradient and history of a linear net are larger than the caches: written as four operations, as in Caffe, the
+update moves 11 arrays, in one pass 5. PyTorch's kernel computes b ← μ·b + (1 − dampening)·(g + λ·w), w ← w − lr·b;
+with lr = 1 and dampening = 1 − r that is Caffe's rule, the rate inside the history.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+_kernel: Any = getattr(torch, "_fused_sgd_", None)
+_KINDS = ("cpu", "cuda")
+
+
+def momentum_step(
+    weights: torch.Tensor, gradient: torch.Tensor, history: torch.Tensor, momentum: float, rate: float, decay: float
+) -> None:
+    """h ← μ·h + r·(g + λ·w), w ← w − h; ``gradient`` may be overwritten.
+
+    Args:
+        weights: w, in place.
+        gradient: g.
+        history: h, in place.
+        momentum: μ.
+        rate: r.
+        decay: λ.
+    """
+    if _kernel is not None and weights.device.type in _KINDS and weights.numel() > 0 and momentum:
+        _kernel(
+            [weights.view(-1)],
+            [gradient.view(-1)],
+            [history.view(-1)],
+            weight_decay=decay,
+            momentum=momentum,
+            lr=1.0,
+            dampening=1.0 - rate,
+            nesterov=False,
+            maximize=False,
+            is_first_step=False,
+        )
+        return
+    if decay:
+        gradient.add_(weights, alpha=decay)
+    history.mul_(momentum).add_(gradient, alpha=rate)
+    weights.sub_(history)
