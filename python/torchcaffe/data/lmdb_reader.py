@@ -48,6 +48,11 @@ class LmdbReader:
             raise FoolCaffeError(
                 f"{self.path!r} is no readable LMDB: {error}", "is it half written, or another format?"
             ) from None
+        # LMDB maps the file: reading past the end of a truncated one would end the process with SIGBUS
+        needed = (self._environment.info()["last_pgno"] + 1) * self._environment.stat()["psize"]
+        size = (Path(path) / "data.mdb").stat().st_size
+        if size < needed:
+            raise FoolCaffeError(f"the LMDB {self.path!r} is cut short: {size} of {needed} bytes", "build it again")
         self.count = int(self._environment.stat()["entries"])
         if not self.count:
             raise FoolCaffeError(
