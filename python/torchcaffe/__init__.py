@@ -1,11 +1,17 @@
 """A drop-in Caffe on PyTorch: nets, layers, solvers, files and tools with Caffe's names, judged by real Caffe.
 
 ``torchcaffe.proto.caffe_pb2`` is the schema, ``torchcaffe.prototxt`` reads and upgrades files, ``torchcaffe.net.Net``
-builds and runs a net of ``torchcaffe.layers``, ``torchcaffe.solver`` trains it.
+builds and runs a net of ``torchcaffe.layers``, ``torchcaffe.solvers`` trains it, ``torchcaffe.tools`` are the programs.
 """
+
+import os
 
 __version__ = "1.0.0"
 """The version of Caffe that is followed."""
+
+# Before PyTorch loads OpenMP, which reads it once: its threads shall sleep, not spin, while they wait for each other.
+# Where other work shares the cores, spinning made training four times slower (docs/notes/bench_train.md).
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def install() -> None:

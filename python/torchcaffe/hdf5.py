@@ -46,7 +46,7 @@ def load_net(net: Net, path: PathLike) -> None:
     with opened(path) as file:
         for name, group in group_of(file, "data", path).items():
             if name not in net.layer_names:
-                log.info("net.cpp:783", "Ignoring source layer %s", name)
+                log.info("net.cpp:801", "Ignoring source layer %s", name)
                 continue
             blobs = net.layer(name).blobs
             owned = {id(blob) for blob in net.params.learnable}

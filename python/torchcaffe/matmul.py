@@ -15,6 +15,19 @@ try:
 except (AttributeError, RuntimeError):  # another processor, or a build without oneDNN
     _linear = None
 
+_bfloat16 = False
+
+
+def set_precision(name: str) -> None:
+    """How GPUs multiply: "float32", "tf32" (10-bit mantissas), or "bf16" (8-bit ones; sums stay float32).
+
+    Data, parameters and updates are float32 in each.
+    """
+    global _bfloat16
+    _bfloat16 = name == "bf16"
+    torch.backends.cuda.matmul.allow_tf32 = name != "float32"
+    torch.backends.cudnn.allow_tf32 = name != "float32"
+
 
 def mm(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, bias: torch.Tensor | None = None, beta: int = 0) -> None:
     """out = a b (+ bias, a row) + beta · out.
@@ -29,6 +42,11 @@ def mm(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, bias: torch.Tensor |
     if _linear is not None and a.device.type == "cpu" and a.dtype == torch.float32 and min(*a.shape, *b.shape) > 0:
         product = _linear(a, b.t(), bias, "none", [], "")
         out.add_(product) if beta else out.copy_(product)
+    elif _bfloat16 and a.dtype == torch.float32:
+        product = a.bfloat16() @ b.bfloat16()
+        out.add_(product) if beta else out.copy_(product)
+        if bias is not None:
+            out.add_(bias)
     elif beta:
         torch.addmm(out, a, b, out=out)
         if bias is not None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from typing import Any, Callable
 
 import torch
 from foolcaffe.errors import FoolCaffeError, nearest
-from torchcaffe import common
+from torchcaffe import common, log
 from torchcaffe.blob import Blob
 from torchcaffe.layers.base import Layer
 from torchcaffe.layers.registry import create_layer
@@ -18,9 +17,6 @@ from torchcaffe.params import Params
 from torchcaffe.proto import caffe_pb2
 from torchcaffe.prototxt import PathLike, read_net
 from torchcaffe.splits import insert_splits
-
-log = logging.getLogger("torchcaffe")
-"""Where debug_info goes; the command line writes it as glog does."""
 
 
 class Net:
@@ -267,7 +263,7 @@ class Net:
         """
         for stored in param.layer:
             if stored.name not in self._layer_index:
-                log.info("Ignoring source layer %s", stored.name)
+                log.info("net.cpp:746", "Ignoring source layer %s", stored.name)
                 continue
             layer = self.layer(stored.name)
             if len(stored.blobs) != len(layer.blobs):
@@ -313,21 +309,21 @@ class Net:
     def _log_forward(self, i: int) -> None:
         name = self.layer_names[i]
         for j in self.top_ids[i]:
-            log.info(
-                "    [Forward] Layer %s, top blob %s data: %g", name, self.blob_names[j], _mean(self.blobs[j].data)
-            )
+            value = _mean(self.blobs[j].data)
+            log.info("net.cpp:593", "    [Forward] Layer %s, top blob %s data: %g", name, self.blob_names[j], value)
         for label, blob in zip(self.params.display_names(self.layers[i]), self.layers[i].blobs):
-            log.info("    [Forward] Layer %s, param blob %s data: %g", name, label, _mean(blob.data))
+            log.info("net.cpp:605", "    [Forward] Layer %s, param blob %s data: %g", name, label, _mean(blob.data))
 
     def _log_backward(self, i: int) -> None:
         name, layer = self.layer_names[i], self.layers[i]
         for j, wanted in zip(self.bottom_ids[i], self.bottom_needs_backward[i]):
             if wanted:
                 value = _mean(self.blobs[j].diff)
-                log.info("    [Backward] Layer %s, bottom blob %s diff: %g", name, self.blob_names[j], value)
+                said = "    [Backward] Layer %s, bottom blob %s diff: %g"
+                log.info("net.cpp:621", said, name, self.blob_names[j], value)
         for j, blob in enumerate(layer.blobs):
             if layer.param_propagate_down[j]:
-                log.info("    [Backward] Layer %s, param blob %d diff: %g", name, j, _mean(blob.diff))
+                log.info("net.cpp:632", "    [Backward] Layer %s, param blob %d diff: %g", name, j, _mean(blob.diff))
 
     def _log_norms(self) -> None:
         blobs = self.params.learnable
@@ -335,7 +331,8 @@ class Net:
         two = [
             sum(float(t.square().sum()) for t in side) for side in ([b.data for b in blobs], [b.diff for b in blobs])
         ]
-        log.info(
+        log.error(
+            "net.cpp:721",
             "    [Backward] All net params (data, diff): L1 norm = (%g, %g); L2 norm = (%g, %g)",
             *one,
             two[0] ** 0.5,

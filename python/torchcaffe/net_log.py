@@ -60,6 +60,8 @@ def log_net(net: Net) -> None:
     for i, (name, layer) in enumerate(zip(net.layer_names, net.layers)):
         log.info("layer_factory.hpp:77", "Creating layer %s", name)
         _before_setup(net, i)
+        if layer.type == "SoftmaxWithLoss":
+            log.info("layer_factory.hpp:77", "Creating layer %s", name)  # its inner Softmax
         log.info("net.cpp:124", "Setting up %s", name)
         for blob, weight in zip(net.tops(i), layer.loss_weights):
             log.info("net.cpp:131", "Top shape: %s", "".join(f"{n} " for n in blob.shape) + f"({blob.count})")

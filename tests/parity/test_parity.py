@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from parity import HERE, Case, compare, difference, golden, golden_case, load_cases, run_case
 
 CASES = load_cases()

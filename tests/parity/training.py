@@ -65,8 +65,43 @@ RUNS: dict[str, tuple[str, str]] = {
 """Net and solver by name; add a row to have another run compared over 50 iterations."""
 
 
+LOGGED_NET = """
+name: "small"
+layer { name: "d" type: "Data" top: "x" top: "t" include { phase: TRAIN }
+  data_param { source: "db" backend: LMDB batch_size: 7 } }
+layer { name: "d" type: "Data" top: "x" top: "t" include { phase: TEST not_stage: "b" }
+  data_param { source: "db" backend: LMDB batch_size: 5 } }
+layer { name: "d" type: "Data" top: "x" top: "t" include { phase: TEST stage: "b" }
+  data_param { source: "db" backend: LMDB batch_size: 9 } }
+layer { name: "fc" type: "InnerProduct" bottom: "x" top: "fc" param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
+  inner_product_param { num_output: 5 weight_filler { type: "gaussian" std: 0.01 } } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "t" top: "loss" }
+layer { name: "acc" type: "Accuracy" bottom: "fc" bottom: "t" top: "acc" include { phase: TEST } }
+"""
+LOGGED_SOLVER = """
+test_state { } test_state { stage: "b" } test_iter: 3 test_iter: 2 test_interval: 4 test_compute_loss: true
+base_lr: 1e-6 momentum: 0.9 weight_decay: 0.0005 random_seed: 7 max_iter: 12 display: 3 average_loss: 4
+lr_policy: "multistep" stepvalue: 5 stepvalue: 8 gamma: 0.5 snapshot: 5 snapshot_prefix: "s" clip_gradients: 50
+"""
+"""A run that says everything that there is to say: two test nets, clipping, a rate that changes, snapshots."""
+
+LOGGED_RUNS = {"debug_info": "debug_info: true snapshot_diff: true", "hdf5": "snapshot_format: HDF5"}
+
+
 def prepare(folder: Path, name: str) -> Path:
     """Write the LMDB and the prototxts of a run into a folder, which must be the working one; the solver's path."""
+    write_db(folder)
+    return write_prototxts(folder, *RUNS[name])
+
+
+def prepare_logged(folder: Path, extra: str = "") -> Path:
+    """The same of the run that says everything, with ``extra`` solver fields."""
+    write_db(folder)
+    return write_prototxts(folder, LOGGED_NET, LOGGED_SOLVER + extra)
+
+
+def write_db(folder: Path) -> None:
+    """Write the records, into ``db``."""
     from torchcaffe.proto import caffe_pb2
 
     random = np.random.RandomState(5)
@@ -76,7 +111,10 @@ def prepare(folder: Path, name: str) -> Path:
             pixels = (random.randint(0, 200, SHAPE) + 11 * label).astype(np.uint8)
             datum = caffe_pb2.Datum(channels=3, height=11, width=13, data=pixels.tobytes(), label=label)
             transaction.put(b"%08d" % i, datum.SerializeToString())
-    net, solver = RUNS[name]
+
+
+def write_prototxts(folder: Path, net: str, solver: str) -> Path:
+    """Write net and solver; the solver's path."""
     (folder / "net.prototxt").write_text(net)
     (folder / "solver.prototxt").write_text(f'net: "net.prototxt" solver_mode: CPU {solver}')
     return folder / "solver.prototxt"

@@ -48,12 +48,14 @@ class LmdbReader:
             raise FoolCaffeError(
                 f"{self.path!r} is no readable LMDB: {error}", "is it half written, or another format?"
             ) from None
-        # LMDB maps the file: reading past the end of a truncated one would end the process with SIGBUS
-        needed = (self._environment.info()["last_pgno"] + 1) * self._environment.stat()["psize"]
+        stat = self._environment.stat()
+        needed = (self._environment.info()["last_pgno"] + 1) * stat["psize"]
         size = (Path(path) / "data.mdb").stat().st_size
-        if size < needed:
-            raise FoolCaffeError(f"the LMDB {self.path!r} is cut short: {size} of {needed} bytes", "build it again")
-        self.count = int(self._environment.stat()["entries"])
+        if size < needed:  # LMDB maps the file: reading past its end would kill the process
+            raise FoolCaffeError(
+                f"the LMDB {self.path!r} is cut short: {size} bytes of {needed}", "was the disk full? build it again"
+            )
+        self.count = int(stat["entries"])
         if not self.count:
             raise FoolCaffeError(
                 f"the LMDB {self.path!r} has no records", "was building it interrupted? build it again"

@@ -23,13 +23,15 @@ class Transformer:
         phase: TRAIN or TEST.
 
     Raises:
-        FoolCaffeError: mean_file and mean_value are both given, or the file cannot be read.
+        FoolCaffeError: two that exclude each other are given, or the mean file cannot be read.
     """
 
     def __init__(self, param: Any, phase: int) -> None:
         self.param, self.phase = param, phase
         self._generator: Generator | None = None
         self._mean: NDArray[np.float32] | None = None
+        if param.force_color and param.force_gray:
+            raise FoolCaffeError("transform_param has both force_color and force_gray", "give one of them")
         if param.mean_file:
             if param.mean_value:
                 raise FoolCaffeError("transform_param has both mean_file and mean_value", "give one of them")

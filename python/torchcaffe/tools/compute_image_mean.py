@@ -1,0 +1,101 @@
+"""``compute_image_mean``: the mean image of an LMDB, as a binaryproto. Source: ``tools/compute_image_mean.cpp``.
+
+The sum is a float32 in the database's order, so that past 2²⁴ it rounds as Caffe's does; then one division.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from foolcaffe.errors import FoolCaffeError
+from torchcaffe import log
+from torchcaffe.data.datum import Record, read_datum
+from torchcaffe.data.lmdb_reader import LmdbReader
+from torchcaffe.proto import caffe_pb2
+from torchcaffe.prototxt import save_binary
+from torchcaffe.tools import flags
+from torchcaffe.tools.program import CheckError, run
+
+USAGE = """compute_image_mean: Compute the mean_image of a set of images given by a lmdb
+Usage:
+    compute_image_mean [FLAGS] INPUT_DB [OUTPUT_FILE]
+"""
+FLAGS = (flags.Flag("backend", "lmdb", "The backend {lmdb} containing the images"),)
+REPORT_EVERY = 10000
+
+
+def mean_image(database: str) -> NDArray[np.float32]:
+    """The mean of all records, channels × height × width.
+
+    Raises:
+        FoolCaffeError: the database cannot be read, or its records differ in size.
+    """
+    reader = LmdbReader(database)
+    log.info("db_lmdb.cpp:35", "Opened lmdb %s", database)
+    total: NDArray[np.float32] | None = None
+    count = 0
+    for (key, value), _ in zip(reader.records(), range(reader.count)):
+        pixels = _record(value, key, database).pixels
+        if total is None:
+            log.info("compute_image_mean.cpp:70", "Starting iteration")
+            total = np.zeros(pixels.shape, np.float32)
+        if pixels.size != total.size:
+            raise CheckError(
+                "compute_image_mean.cpp:78",
+                f"size_in_datum == data_size ({pixels.size} vs. {total.size}) Incorrect data field size {pixels.size}: "
+                f"record {key.decode('utf-8', 'backslashreplace')!r} of {database!r}",
+            )
+        np.add(total, pixels.reshape(total.shape), out=total, dtype=np.float32, casting="unsafe")
+        count += 1
+        if count % REPORT_EVERY == 0:
+            log.info("compute_image_mean.cpp:96", "Processed %d files.", count)
+    if count % REPORT_EVERY:
+        log.info("compute_image_mean.cpp:101", "Processed %d files.", count)
+    if total is None:
+        raise FoolCaffeError(f"the LMDB {database!r} has no records")
+    return np.asarray(total / np.float32(count))
+
+
+def _record(value: Any, key: bytes, database: str) -> Record:
+    return read_datum(value, key, database)
+
+
+def compute(values: dict[str, Any], database: str, output: str = "") -> int:
+    """Compute, write, say each channel's mean; the exit code.
+
+    Raises:
+        FoolCaffeError: the database is wrong or the file cannot be written.
+    """
+    if values["backend"] != "lmdb":
+        raise CheckError("db.cpp:36", f"Unknown database backend {values['backend']!r} (known: lmdb)")
+    mean = mean_image(database)
+    channels, height, width = mean.shape
+    if output:
+        log.info("compute_image_mean.cpp:108", "Write to %s", output)
+        blob = caffe_pb2.BlobProto(num=1, channels=channels, height=height, width=width)
+        blob.data.extend(mean.ravel().tolist())
+        save_binary(output, blob)
+    log.info("compute_image_mean.cpp:114", "Number of channels: %d", channels)
+    for c in range(channels):
+        # added one after the other in float32, as there
+        value = np.cumsum(mean[c], dtype=np.float32)[-1] / np.float32(height * width)
+        log.info("compute_image_mean.cpp:119", "mean_value channel [%d]: %g", c, value)
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, compute; the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    values, rest = flags.read(USAGE, FLAGS, given, "compute_image_mean")
+    if not 1 <= len(rest) <= 2:
+        sys.stderr.write(flags.usage(USAGE, FLAGS))
+        return 1
+    return run("compute_image_mean.cpp", lambda: compute(values, *rest))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
