@@ -11,8 +11,8 @@ from torchcaffe.layers.base import Blobs, Layer
 
 
 class HDF5Output(Layer):
-    """Writes bottom 0 as ``/data`` and bottom 1 as ``/label`` of ``hdf5_output_param.file_name``, at the one forward, both
-    with four axes.
+    """Writes bottom 0 as ``/data`` and bottom 1 as ``/label`` of ``hdf5_output_param.file_name``, at the one forward,
+    both with four axes.
 
     Differs from Caffe in: it aborts at a second forward, since a dataset cannot be made twice; here that is an error.
     The file is written when forward runs, not when the net goes away.

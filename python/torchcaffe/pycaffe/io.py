@@ -1,4 +1,4 @@
-"""Images and blobs to and from arrays. Source: ``io.py``; resizing and reading are scikit-image's, as there."""
+"""Images and blobs to and from arrays. Source: ``io.py``; resizing is scikit-image's, as there."""
 
 from __future__ import annotations
 
@@ -114,14 +114,16 @@ def load_image(filename: PathLike, color: bool = True, as_grey: bool = False) ->
         FoolCaffeError: there is no such file, or it is no image (also a RuntimeError).
     """
     import skimage.color
-    import skimage.io
     import skimage.util
+    from PIL import Image
 
     if not os.path.isfile(filename):  # noqa: PTH113 - bytes are allowed
         raise CaffeRuntimeError(f"there is no image {os.fspath(filename)!r}")
     try:
-        pixels = np.asarray(skimage.io.imread(os.fspath(filename)))
-    except Exception as error:  # each of skimage's readers has its own
+        with Image.open(filename) as file:
+            plain = {"1": "L", "P": "RGBA" if "transparency" in file.info else "RGB", "CMYK": "RGB", "YCbCr": "RGB"}
+            pixels = np.asarray(file.convert(plain[file.mode]) if file.mode in plain else file)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise CaffeRuntimeError(f"{os.fspath(filename)!r} cannot be read as an image: {error}") from None
     image = np.asarray(skimage.util.img_as_float(pixels), np.float32)
     if image.ndim == 3 and image.shape[2] in (2, 4):
