@@ -13,10 +13,10 @@ from torchcaffe.layers.base import Blobs, Layer
 class Filter(Layer):
     """Top i holds those examples of bottom i whose value in the last bottom, the selector (N or N × 1 × ...), is not 0.
 
-    As many tops as bottoms less one. Tops are N long until the first forward. dx is dy where kept, else 0; the selector
-    gets none.
+    As many tops as bottoms less one. Tops are N long until the first forward. dx is dy where kept, else 0; the
+    selector's is 0.
 
-    Differs from Caffe in: none kept gives empty tops, where Caffe aborts.
+    Differs from Caffe in: Caffe aborts where none is kept, or the selector's gradient is asked for.
     """
 
     min_num_bottom: ClassVar[int | None] = 2
@@ -64,13 +64,9 @@ class Filter(Layer):
             blob.data.copy_(source.data.index_select(0, self._index))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Copy back, zeros elsewhere.
-
-        Raises:
-            FoolCaffeError: the selector's gradient is asked for.
-        """
-        if propagate_down[len(bottom) - 1]:
-            raise self.fail("cannot backpropagate to its selector (the last bottom)", "feed it from a data layer")
+        """Copy back, zeros elsewhere."""
         for source, blob, wanted in zip(bottom, top, propagate_down):
             if wanted:
                 source.diff.zero_().index_copy_(0, self._index, blob.diff)
+        if propagate_down[len(bottom) - 1]:
+            bottom[-1].diff.zero_()

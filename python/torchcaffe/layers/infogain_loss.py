@@ -40,9 +40,11 @@ class InfogainLoss(LossLayer):
         """Read H, if it is not a bottom.
 
         Raises:
-            FoolCaffeError: it is neither a bottom nor in a file, or the file cannot be read.
+            FoolCaffeError: it is neither a bottom nor in a file, or the file cannot be read; loss_param has normalize.
         """
         loss_param, source = self.param.loss_param, self.param.infogain_loss_param.source
+        if loss_param.HasField("normalize"):
+            raise self.fail("loss_param.normalize is not for this type", "use normalization")
         self._ignore: int | None = loss_param.ignore_label if loss_param.HasField("ignore_label") else None
         self._normalization = mode(loss_param)
         if len(bottom) < 3:

@@ -16,9 +16,10 @@ class RecurrentLayer(FunctionLayer):
     """Bottoms x, T × N × ...; cont, T × N, 0 where a sequence begins, else 1; optionally x_static, N × ....
 
     With ``expose_hidden`` follow the hidden states before the first step, each 1 × N × D, and as many tops with those
-    after the last; without, they are kept from one forward to the next (0 at first; no gradient flows between them).
-    First top: T × N × D, D = ``num_output``. Weights get ``weight_filler``, biases ``bias_filler``, in the order in
-    which Caffe's unrolled net draws them: once for each step, of which the first counts. cont gets no gradient.
+    after the last; without, they are kept from one forward to the next (0 at first). No gradient enters or leaves by
+    the hidden states, as in Caffe. First top: T × N × D, D = ``num_output``. Weights get ``weight_filler``, biases
+    ``bias_filler``, in the order in which Caffe's unrolled net draws them: once for each step, of which the first
+    counts. cont gets no gradient.
 
     Differs from Caffe in: T may change between forwards; ``debug_info`` has no effect.
     """
@@ -103,11 +104,11 @@ class RecurrentLayer(FunctionLayer):
         if self._static:
             transformed = transformed + torch.nn.functional.linear(inputs[2].reshape(x.shape[1], -1), weights[2])
         if self._exposed:
-            state = [h[0] for h in inputs[count - self.hidden : count]]
+            state = [h[0].detach() for h in inputs[count - self.hidden : count]]
         else:
             state = [blob.data[0].to(x.device) for blob in self._state]
         y, last = self.run_steps(transformed, cont[..., None], state, weights[3 if self._static else 2 :])
-        return (y, *[h[None] for h in last])
+        return (y, *[h[None].detach() for h in last])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Run; the states are kept as further outputs of the function, which only an exposing layer has tops for."""

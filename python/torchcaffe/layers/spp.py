@@ -17,9 +17,8 @@ class SPP(FunctionLayer):
     """Level l = 0 .. ``pyramid_height`` − 1 pools N × C × H × W into 2^l × 2^l bins; the levels, flattened, in a row.
 
     Top N × (C · Σ 4^l); N × C × 1 × 1 for one level. A level's window and stride are ceil(size / bins), its pad
-    ceil((window · bins − size) / 2). ``pool``: MAX or AVE.
-
-    Differs from Caffe in: STOCHASTIC, which Caffe has on a GPU only, is refused. ``engine`` has no effect.
+    ceil((window · bins − size) / 2). ``pool``: MAX, AVE, or STOCHASTIC where no level needs a pad (see Pooling).
+    ``engine`` has no effect.
     """
 
     exact_num_bottom: ClassVar[int | None] = 1
@@ -29,13 +28,10 @@ class SPP(FunctionLayer):
         """Check the parameters.
 
         Raises:
-            FoolCaffeError: no levels, or STOCHASTIC.
+            FoolCaffeError: no levels.
         """
-        param = self.param.spp_param
-        if not param.pyramid_height:
+        if not self.param.spp_param.pyramid_height:
             raise self.fail("spp_param.pyramid_height must be positive")
-        if param.pool == caffe_pb2.SPPParameter.STOCHASTIC:
-            raise self.fail("STOCHASTIC pooling is not supported", "MAX and AVE are")
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """The shape above.
@@ -47,7 +43,9 @@ class SPP(FunctionLayer):
             raise self.fail(f"a bottom of shape {bottom[0].shape} has other than 4 axes", "N x C x H x W")
         if self._shapes is None or self._shapes[0] != [bottom[0].shape]:
             self._levels = [self._level(bottom, 2**i) for i in range(self.param.spp_param.pyramid_height)]
-        super().reshape(bottom, top)
+            self._shapes = [bottom[0].shape]
+        height, (count, channels) = len(self._levels), bottom[0].shape[:2]
+        top[0].reshape(*((count, channels, 1, 1) if height == 1 else (count, channels * (4**height - 1) // 3)))
 
     def _level(self, bottom: Blobs, bins: int) -> Pooling:
         """A level's Pooling layer."""
