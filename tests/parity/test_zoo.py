@@ -1,0 +1,72 @@
+"""The zoo's nets build, run forward and backward at their own sizes, and give what real Caffe gives."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from parity import HERE
+from zoo import NETS, QUICK, summary
+
+CAFFE = HERE.parents[1] / ".caffe" / "bin" / "python"
+PARAMS = {"lenet": 431080, "caffenet": 60965224, "vgg16": 138357544, "squeezenet": 1235496, "resnet50": 25610269}
+"""Learnt values as the literature counts them (ResNet-50: with the running statistics that Caffe counts)."""
+
+ALL = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NETS]
+
+LOSS = 1e-3
+ARRAY = 5e-3
+"""Of an array's norm. Sums in another order differ by 1e-7 of it in a layer; a max whose two best are that close then
+picks another place, a few values a net, and BatchNorm over one image divides by small deviations."""
+
+
+def read(path: Path) -> Any:
+    return json.loads(gzip.decompress(path.read_bytes()))
+
+
+def differences(ours: Any, theirs: Any) -> dict[str, float]:
+    """For each array how far norm and projection are apart, in units of real Caffe's norm."""
+    assert json.loads(ours["structure"]) == json.loads(theirs["structure"])
+    assert ours["shapes"] == theirs["shapes"]
+    return {
+        key: max(abs(a - b) for a, b in zip(ours["arrays"][key], value)) / max(value[0], 1e-12)
+        for key, value in theirs["arrays"].items()
+    }
+
+
+@pytest.mark.parametrize("phase", ["TRAIN", "TEST"])
+@pytest.mark.parametrize("name", ALL)
+def test_a_net_gives_what_real_caffe_gives(name: str, phase: str) -> None:
+    theirs = read(HERE / "goldens" / "zoo" / f"{name}.json.gz")[phase]
+    ours = summary(name, phase)
+    far = differences(ours, theirs)
+    assert abs(ours["loss"] - theirs["loss"]) <= LOSS * theirs["loss"]
+    assert {key: value for key, value in far.items() if not value <= ARRAY} == {}
+    assert math.isfinite(theirs["loss"])
+    if phase == "TRAIN":  # the data's gradient reached the input
+        assert ours["arrays"]["diff/data"][0] > 0
+
+
+@pytest.mark.parametrize("name", PARAMS)
+def test_a_net_has_as_many_parameters_as_its_paper_says(name: str) -> None:
+    shapes = read(HERE / "goldens" / "zoo" / f"{name}.json.gz")["TEST"]["shapes"]
+    assert sum(math.prod(shape) for key, shape in shapes.items() if key.startswith("param/")) == PARAMS[name]
+
+
+@pytest.mark.slow
+def test_goldens_are_what_real_caffe_gives_now(tmp_path: Path) -> None:
+    if not CAFFE.exists():
+        pytest.skip("real Caffe is not installed (.caffe)")
+    done = subprocess.run(
+        [CAFFE, HERE / "make_zoo_goldens.py", "--out", tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"real Caffe aborted: {done.stderr[-2000:]}"
+    for name in NETS:
+        stored, now = (read(folder / f"{name}.json.gz") for folder in (HERE / "goldens" / "zoo", tmp_path))
+        for phase in ("TRAIN", "TEST"):
+            assert max(differences(stored[phase], now[phase]).values()) <= ARRAY
