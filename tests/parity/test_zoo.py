@@ -14,15 +14,32 @@ from parity import HERE
 from zoo import NETS, QUICK, summary
 
 CAFFE = HERE.parents[1] / ".caffe" / "bin" / "python"
-PARAMS = {"lenet": 431080, "caffenet": 60965224, "vgg16": 138357544, "squeezenet": 1235496, "resnet50": 25610269}
-"""Learnt values as the literature counts them (ResNet-50: with the running statistics that Caffe counts)."""
+PARAMS = {
+    "lenet": 431080,
+    "caffenet": 60965224,
+    "vgg16": 138357544,
+    "squeezenet": 1235496,
+    "resnet50": 25557032 + 2 * 26560 + 53,
+}
+"""As the literature counts; ResNet-50 with means and variances of its 26,560 normalized channels, and 53 weights."""
 
 ALL = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in NETS]
 
 LOSS = 1e-3
-ARRAY = 5e-3
-"""Of an array's norm. Sums in another order differ by 1e-7 of it in a layer; a max whose two best are that close then
-picks another place, a few values a net, and BatchNorm over one image divides by small deviations."""
+"""Relative; 1e-6 was the most that was seen."""
+FORWARD = 5e-4
+"""Of an array's norm; seen: 5e-6, and 1.3e-4 where BatchNorm takes its statistics from one image."""
+BACKWARD = 2e-2
+"""Seen: 6e-3. A ReLU or a maximum that lies within rounding of changing sides sends its gradient elsewhere."""
+BACKWARD_BATCH_NORM = 0.2
+"""Seen: 0.1, in TRAIN, with the statistics of one image. Our own gradients in double precision are as far from ours in
+single (0.08) as from real Caffe's (0.09): the net is ill conditioned. In TEST the same nets are within 1e-5."""
+
+
+def tolerance(name: str, phase: str, key: str) -> float:
+    if key.startswith(("data/", "param/")):
+        return FORWARD
+    return BACKWARD_BATCH_NORM if phase == "TRAIN" and name in ("mobilenet", "resnet50") else BACKWARD
 
 
 def read(path: Path) -> Any:
@@ -46,10 +63,8 @@ def test_a_net_gives_what_real_caffe_gives(name: str, phase: str) -> None:
     ours = summary(name, phase)
     far = differences(ours, theirs)
     assert abs(ours["loss"] - theirs["loss"]) <= LOSS * theirs["loss"]
-    assert {key: value for key, value in far.items() if not value <= ARRAY} == {}
-    assert math.isfinite(theirs["loss"])
-    if phase == "TRAIN":  # the data's gradient reached the input
-        assert ours["arrays"]["diff/data"][0] > 0
+    assert {key: value for key, value in far.items() if not value <= tolerance(name, phase, key)} == {}
+    assert theirs["arrays"]["diff/data"][0] > 1e-6  # a signal went all the way up and down
 
 
 @pytest.mark.parametrize("name", PARAMS)
@@ -69,4 +84,5 @@ def test_goldens_are_what_real_caffe_gives_now(tmp_path: Path) -> None:
     for name in NETS:
         stored, now = (read(folder / f"{name}.json.gz") for folder in (HERE / "goldens" / "zoo", tmp_path))
         for phase in ("TRAIN", "TEST"):
-            assert max(differences(stored[phase], now[phase]).values()) <= ARRAY
+            for key, value in differences(stored[phase], now[phase]).items():
+                assert value <= tolerance(name, phase, key), f"{name} {phase} {key}"
