@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from parity import HERE
 from zoo import NETS, QUICK, summary
+
+from parity import HERE
 
 CAFFE = HERE.parents[1] / ".caffe" / "bin" / "python"
 PARAMS = {
