@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from foolcaffe.errors import FoolCaffeError
 from torchcaffe.rng import Generator
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Callable
 
 import torch
+
 from foolcaffe.errors import FoolCaffeError, nearest
 from torchcaffe import common, log
 from torchcaffe.blob import Blob

@@ -32,7 +32,7 @@ def shared(name: str, outputs: int, more: str = "") -> str:
     [
         (
             X + FC.replace("InnerProduct", "InnerProd"),
-            r"unknown layer type 'InnerProd'\n.*'InnerProduct'.*\n.*known types: Accuracy, ",
+            r"unknown layer type 'InnerProd'\n.*'InnerProduct'.*\n.*known types: AbsVal, Accuracy, ",
         ),
         (
             X + FC.replace('bottom: "x"', 'bottom: "xx"'),

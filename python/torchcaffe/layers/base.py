@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
+
 from foolcaffe.errors import FoolCaffeError
 from torchcaffe import common, fillers
 from torchcaffe.blob import Blob

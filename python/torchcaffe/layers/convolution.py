@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from torch.nn import functional
 
-import torch
 from torchcaffe.layers.base import Blobs
 from torchcaffe.layers.function import FunctionLayer
 from torchcaffe.layers.geometry import read_window

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import numpy as np
-
 import torch
+
 from torchcaffe import common
 from torchcaffe.data.datum import Record, read_datum
 from torchcaffe.data.lmdb_reader import LmdbReader

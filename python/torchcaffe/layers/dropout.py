@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
+
 from torchcaffe import common
 from torchcaffe.layers.base import Blobs, Layer
 from torchcaffe.proto import caffe_pb2

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Union
 
 import torch
+
 from torchcaffe.layers.base import Blobs, Layer
 
 Outputs = Union[torch.Tensor, "tuple[torch.Tensor, ...]"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from torchcaffe.blob import Blob
 from torchcaffe.layers.base import Layer
 
@@ -51,3 +52,14 @@ def check_label_count(layer: Layer, scores: Blob, labels: Blob, axis: int) -> No
             f"(shape {scores.shape}, class axis {axis})",
             "N x C x H x W scores need N*H*W integer labels in 0..C-1",
         )
+
+
+def read_example_labels(layer: Layer, scores: Blob, labels: Blob) -> torch.Tensor:
+    """N × 1 integer labels of scores N × ..., all values of an example being its classes.
+
+    Raises:
+        FoolCaffeError: a label is not a class (on the CPU; a GPU is not waited for).
+    """
+    rows = Blob((scores.shape[0], scores.count_between(1)), scores.dtype, scores.device)  # for its shape only
+    target, _ = read_labels(layer, rows, labels, 1, None)
+    return target.view(-1, 1)

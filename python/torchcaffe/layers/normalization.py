@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+
 from torchcaffe.proto import caffe_pb2
 
 _LossParameter = caffe_pb2.LossParameter

@@ -1,13 +1,14 @@
-"""Pooling: maximum or average of windows of a plane."""
+"""Pooling: maximum, average or a random value of windows of a plane."""
 
 from __future__ import annotations
 
 import math
 from typing import ClassVar
 
+import torch
 from torch.nn import functional
 
-import torch
+from torchcaffe import common
 from torchcaffe.layers.base import Blobs
 from torchcaffe.layers.function import FunctionLayer
 from torchcaffe.proto import caffe_pb2
@@ -17,15 +18,21 @@ _LOWEST = torch.finfo(torch.float32).min
 
 
 class Pooling(FunctionLayer):
-    """MAX or AVE over kernel_h × kernel_w windows of N × C × H × W.
+    """MAX, AVE or STOCHASTIC over kernel_h × kernel_w windows of N × C × H × W.
 
     out = ceil((H + 2·pad − kernel) / stride) + 1 (floor for ``round_mode: FLOOR``); with padding a last window that
     would start at or past H + pad is dropped. AVE divides by the size of the window within H + pad, pads included. MAX
     takes the first of equals, row by row, and gives it the gradient; its optional second top holds h·W + w.
     ``global_pooling`` is one window, the plane.
 
-    Differs from Caffe in: 1. STOCHASTIC (which Caffe has on a GPU only) is refused. 2. Backward of a window that lies
-    wholly beyond the plane (stride > kernel) changes nothing, where Caffe writes outside its memory.
+    STOCHASTIC (Zeiler and Fergus, 2013; values not negative, no padding) takes, in TRAIN, the first value at which the
+    running sum, row by row, reaches u · Σ x, u being uniform in 0..1: each with probability x / Σ x; it gets the
+    gradient. In TEST Σ x² / Σ x, 0 if Σ x = 0.
+
+    Differs from Caffe in: 1. Caffe has STOCHASTIC on a GPU only, where cuRAND draws u; here u is drawn from Caffe's
+    generator, one for each window, wherever the layer runs. 2. Its gradient in TEST is the true one, where Caffe's is
+    that of the last TRAIN. 3. Backward of a window that lies wholly beyond the plane (stride > kernel) changes nothing,
+    where Caffe writes outside its memory.
     """
 
     exact_num_bottom: ClassVar[int | None] = 1
@@ -39,8 +46,6 @@ class Pooling(FunctionLayer):
             FoolCaffeError: a window given twice, not at all, or with a pad as large as itself.
         """
         param = self.param.pooling_param
-        if param.pool == _Param.STOCHASTIC:
-            raise self.fail("STOCHASTIC pooling is not supported", "MAX and AVE are")
         if len(top) > 1 and param.pool != _Param.MAX:
             raise self.fail("a second top (the mask) exists for MAX only")
         sides = param.HasField("kernel_h") and param.HasField("kernel_w")
@@ -83,6 +88,8 @@ class Pooling(FunctionLayer):
             raise self.fail("global_pooling takes pad 0 and stride 1")
         if any(p >= k for p, k in zip(pad, kernel)):
             raise self.fail(f"pad {pad} must be smaller than the kernel {kernel}")
+        if any(pad) and param.pool == _Param.STOCHASTIC:
+            raise self.fail("STOCHASTIC pooling takes no pad", "MAX and AVE do")
         rounded = math.floor if param.round_mode == _Param.FLOOR else math.ceil
         out = [int(rounded((n + 2 * p - k) / s)) + 1 for n, p, k, s in zip(size, pad, kernel, stride)]
         if any(pad):
@@ -102,12 +109,26 @@ class Pooling(FunctionLayer):
             padded = functional.pad(x, edges) if any(edges) else x
             total = functional.avg_pool2d(padded, self._kernel, self._stride, divisor_override=1)
             return total[:, :, : self._out[0], : self._out[1]] / self._sizes(x)
+        if self.param.pooling_param.pool == _Param.STOCHASTIC:
+            return self._stochastic(functional.pad(x, edges))
         padded = functional.pad(x, edges, value=_LOWEST) if any(edges) else x
         y, where = functional.max_pool2d(padded, self._kernel, self._stride, return_indices=True)
         y, where = y[:, :, : self._out[0], : self._out[1]], where[:, :, : self._out[0], : self._out[1]]
         width = padded.shape[3]
         row, column = where.div(width, rounding_mode="floor") - pad_h, where % width - pad_w
         return y, (row * x.shape[3] + column).to(x.dtype)
+
+    def _stochastic(self, padded: torch.Tensor) -> torch.Tensor:
+        windows = padded.unfold(2, self._kernel[0], self._stride[0]).unfold(3, self._kernel[1], self._stride[1])
+        values = windows[:, :, : self._out[0], : self._out[1]].flatten(4)
+        total = values.sum(-1)
+        if self.phase != caffe_pb2.TRAIN:
+            return torch.where(total > 0, values.square().sum(-1) / total.where(total > 0, torch.ones_like(total)), 0.0)
+        sums = values.detach().cumsum(-1)
+        drawn = torch.from_numpy(common.generator().uniform(total.numel(), 0, 1)).to(total.device, total.dtype)
+        threshold = drawn.view(total.shape) * sums[..., -1]
+        chosen = (sums < threshold[..., None]).sum(-1, keepdim=True).clamp_(max=values.shape[-1] - 1)
+        return values.gather(-1, chosen).squeeze(-1)
 
     def _sizes(self, x: torch.Tensor) -> torch.Tensor:
         """The size of each window, clipped at the far edge of the padded plane only."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
+
 from torchcaffe.layers.base import Blobs, LossLayer
 from torchcaffe.layers.labels import check_label_count, read_labels
 from torchcaffe.layers.normalization import mode, normalizer

@@ -1,0 +1,29 @@
+"""AbsVal."""
+
+from __future__ import annotations
+
+import torch
+
+from torchcaffe.layers.base import Blobs
+from torchcaffe.layers.elementwise import Elementwise
+
+
+class AbsVal(Elementwise):
+    """y = |x|, dx = sign(x) · dy (0 at 0). Not in place."""
+
+    def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
+        """Check that it is not in place.
+
+        Raises:
+            FoolCaffeError: it is.
+        """
+        if top[0] is bottom[0]:
+            raise self.fail("does not work in place", "give its top a name of its own")
+
+    def value(self, x: torch.Tensor) -> torch.Tensor:
+        """The modulus."""
+        return x.abs()
+
+    def slope(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """The sign."""
+        return x.sign()

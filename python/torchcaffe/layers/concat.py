@@ -1,0 +1,58 @@
+"""Concat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+
+from torchcaffe.layers.base import Blobs, Layer
+
+
+class Concat(Layer):
+    """The bottoms one after another along ``axis`` (1; ``concat_dim`` is its old name); other dimensions must agree."""
+
+    min_num_bottom: ClassVar[int | None] = 1
+    exact_num_top: ClassVar[int | None] = 1
+
+    def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
+        """Check the parameters.
+
+        Raises:
+            FoolCaffeError: both names of the axis are given.
+        """
+        if self.param.concat_param.HasField("axis") and self.param.concat_param.HasField("concat_dim"):
+            raise self.fail("has both axis and concat_dim", "give axis only")
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """The sum along the axis.
+
+        Raises:
+            FoolCaffeError: the bottoms do not agree elsewhere.
+        """
+        param = self.param.concat_param
+        self._axis = bottom[0].canonical_axis(param.concat_dim if param.HasField("concat_dim") else param.axis)
+        first = bottom[0].shape
+        for blob in bottom:
+            if (*blob.shape[: self._axis], *blob.shape[self._axis + 1 :]) != (
+                *first[: self._axis],
+                *first[self._axis + 1 :],
+            ) or len(blob.shape) != len(first):
+                raise self.fail(
+                    f"bottoms of shapes {first} and {blob.shape}", f"they may differ along axis {self._axis} only"
+                )
+        total = sum(blob.shape[self._axis] for blob in bottom)
+        top[0].reshape(*first[: self._axis], total, *first[self._axis + 1 :])
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        """Copy each to its place."""
+        for blob, part in zip(bottom, torch.split(top[0].data, [b.shape[self._axis] for b in bottom], self._axis)):
+            part.copy_(blob.data)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Copy each from its place."""
+        parts = torch.split(top[0].diff, [b.shape[self._axis] for b in bottom], self._axis)
+        for blob, part, wanted in zip(bottom, parts, propagate_down):
+            if wanted:
+                blob.diff.copy_(part)

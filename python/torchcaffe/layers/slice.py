@@ -1,0 +1,70 @@
+"""Slice: a blob cut into several along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import torch
+
+from torchcaffe.layers.base import Blobs, Layer
+
+
+class Slice(Layer):
+    """Tops are consecutive parts of the bottom along ``axis`` (1; ``slice_dim`` is its old name).
+
+    Cut before each ``slice_point``, one fewer than tops, rising; without any, into equal parts.
+    """
+
+    exact_num_bottom: ClassVar[int | None] = 1
+    min_num_top: ClassVar[int | None] = 1
+
+    def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
+        """Check the parameters.
+
+        Raises:
+            FoolCaffeError: both names of the axis are given.
+        """
+        if self.param.slice_param.HasField("axis") and self.param.slice_param.HasField("slice_dim"):
+            raise self.fail("has both axis and slice_dim", "give axis only")
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """The parts' shapes.
+
+        Raises:
+            FoolCaffeError: the points do not rise within the axis, are too few or many, or the tops do not divide it.
+        """
+        param = self.param.slice_param
+        self._axis = bottom[0].canonical_axis(param.slice_dim if param.HasField("slice_dim") else param.axis)
+        shape = bottom[0].shape
+        size, points = shape[self._axis], list(param.slice_point)
+        if points:
+            if len(points) != len(top) - 1:
+                raise self.fail(f"{len(points)} slice_point for {len(top)} tops", "give one fewer than tops")
+            edges = [0, *points, size]
+            self._sizes = [b - a for a, b in zip(edges, edges[1:])]
+            if min(self._sizes) <= 0:
+                raise self.fail(
+                    f"slice_point {points} of a bottom of shape {shape} along axis {self._axis}",
+                    f"they must rise strictly between 0 and {size}",
+                )
+        else:
+            if size % len(top):
+                raise self.fail(
+                    f"{len(top)} tops do not divide the {size} of axis {self._axis} of a bottom of shape {shape}",
+                    "give slice_point",
+                )
+            self._sizes = [size // len(top)] * len(top)
+        for blob, part in zip(top, self._sizes):
+            blob.reshape(*shape[: self._axis], part, *shape[self._axis + 1 :])
+
+    def forward(self, bottom: Blobs, top: Blobs) -> None:
+        """Copy each from its place."""
+        for blob, part in zip(top, torch.split(bottom[0].data, self._sizes, self._axis)):
+            blob.data.copy_(part)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Copy each to its place."""
+        if propagate_down[0]:
+            for blob, part in zip(top, torch.split(bottom[0].diff, self._sizes, self._axis)):
+                part.copy_(blob.diff)
