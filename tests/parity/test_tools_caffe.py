@@ -163,6 +163,23 @@ def test_a_damaged_database_a_missing_one_and_a_label_out_of_range_end_the_train
         assert said in last
 
 
+def test_the_gpu_is_used_where_the_solver_says_so_and_only_there(folder: Path) -> None:
+    """Its default is GPU, yet a solver that says nothing is trained on the CPU, as in Caffe."""
+    import torch
+
+    solver = prepare_logged(folder)
+    text = solver.read_text()
+    solver.write_text(text.replace("solver_mode: CPU", ""))
+    assert "Use CPU." in ours("caffe", "train", "-solver", solver).stderr
+    solver.write_text(text.replace("solver_mode: CPU", "solver_mode: GPU"))
+    done = ours("caffe", "train", "-solver", solver)
+    if not torch.cuda.is_available():
+        assert (done.returncode, done.stderr.splitlines()[-1][0]) == (1, "F")
+        assert "PyTorch sees no GPU" in done.stderr.splitlines()[-1]
+    else:
+        assert "Use GPU with device ID 0" in done.stderr
+
+
 FLAGS = (flags.Flag("name", "x", "a name"), flags.Flag("count", 3, "a count"), flags.Flag("on", False, "a switch"))
 
 

@@ -73,24 +73,35 @@ class Transformer:
 
         In NumPy, since it runs in a thread beside the training: PyTorch would start a second set of threads there.
         """
-        mean = self._mean
-        if self.param.mean_value:
-            mean = np.array(self.param.mean_value, np.float32).reshape(-1, 1, 1)
-        crop, mirror = self.param.crop_size, self.param.mirror
-        if not crop and not mirror:
+        mean = self.mean()
+        if not self.param.crop_size and not self.param.mirror:
             _subtract(batch, mean, out)
         else:
-            for image, target in zip(batch, out):
-                flip = bool(mirror and self._draw(2))
+            crop = self.param.crop_size
+            windows = self.windows(len(batch), batch.shape[2], batch.shape[3])
+            for image, target, (flip, top, left) in zip(batch, out, windows):
                 window = mean
                 if crop:
-                    top, left = self._corner(image.shape[1] - crop, image.shape[2] - crop)
                     image = image[:, top : top + crop, left : left + crop]
                     if mean is not None and mean.shape[1:] != (1, 1):
                         window = mean[:, top : top + crop, left : left + crop]
                 _subtract(image, window, target[:, :, ::-1] if flip else target)
         if self.param.scale != 1:
             out *= np.float32(self.param.scale)
+
+    def mean(self) -> NDArray[np.float32] | None:
+        """What is subtracted: channels × height × width, or × 1 × 1, or nothing."""
+        if self.param.mean_value:
+            return np.array(self.param.mean_value, np.float32).reshape(-1, 1, 1)
+        return self._mean
+
+    def windows(self, count: int, height: int, width: int) -> list[tuple[bool, int, int]]:
+        """For each of the next ``count`` images of a size: is it mirrored, and the crop's upper left corner."""
+        crop, found = self.param.crop_size, []
+        for _ in range(count):
+            flip = bool(self.param.mirror and self._draw(2))
+            found.append((flip, *(self._corner(height - crop, width - crop) if crop else (0, 0))))
+        return found
 
     def _corner(self, height: int, width: int) -> tuple[int, int]:
         if self.phase == caffe_pb2.TRAIN:

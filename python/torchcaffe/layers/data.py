@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from torchcaffe import common
+from torchcaffe.data import resident
 from torchcaffe.data.datum import Record, read_datum
 from torchcaffe.data.lmdb_reader import LmdbReader
 from torchcaffe.data.prefetch import Prefetcher
@@ -52,8 +53,12 @@ class Data(Layer):
         # Caffe draws a second time for the transformer, and once for the thread's own generator
         transformer.init_rand()
         common.generator().draw()
-        batches = _Batches(self, reader, transformer, first, shape, color)
-        self._prefetcher = Prefetcher(batches.make, param.prefetch)
+        if resident.fits(self.device, reader.count, first.pixels) and common.solver_count() == 1:
+            pixels, labels = resident.load(reader, color, first.pixels.shape, self.device)
+            self._take = resident.Resident(pixels, labels, transformer, param.batch_size).make
+        else:
+            batches = _Batches(self, reader, transformer, first, shape, color)
+            self._take = Prefetcher(batches.make, param.prefetch).take
 
     def _color(self) -> bool | None:
         """How encoded images are decoded: in colour, grey, or (None) as they are."""
@@ -67,7 +72,7 @@ class Data(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Take the next batch."""
-        data, labels = self._prefetcher.take()
+        data, labels = self._take()
         top[0].take_data(data)
         if len(top) > 1:
             top[1].take_data(labels)

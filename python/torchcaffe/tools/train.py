@@ -34,7 +34,7 @@ def train(flags: dict[str, Any]) -> int:
     param.train_state.level = flags["level"]
     param.train_state.stage.extend(stages(flags))
     gpu = flags["gpu"]
-    if not gpu and param.solver_mode == caffe_pb2.SolverParameter.GPU:
+    if not gpu and param.HasField("solver_mode") and param.solver_mode == caffe_pb2.SolverParameter.GPU:
         gpu = str(param.device_id)
     device.use(gpu, flags["precision"], "caffe.cpp:197")
     if flags["snapshot"] or flags["weights"]:
