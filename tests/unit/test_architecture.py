@@ -48,6 +48,7 @@ ORDER = [
     "templates",
     "toy",
     "fool",
+    "doctor",
 ]
 
 
