@@ -40,7 +40,7 @@ M := $(B)/$(NAME)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test test-quick lint lmdb train fool templates evaluate toy clean distclean
+.PHONY: help demo test test-quick lint lmdb train fool templates evaluate toy doctor clean distclean
 
 help:  ## this list
 	@echo 'usage: make TARGET [DATASET=demo|tiny-imagenet|imagenet] [ENGINE=caffe|torch] [MODEL=…] [GPU=auto|cpu|0,1]'
@@ -76,6 +76,9 @@ evaluate: $(M)/trained.json  ## top-1 and top-5 of MODEL on the validation LMDB
 
 toy: | $(ENVIRONMENT)  ## the post's ten-dimensional example
 	$(RUN) foolcaffe.toy
+
+doctor:  ## engines, versions, GPU and whether a product on it is right, room for DATASET; what to do about what is missing
+	$(or $(wildcard $(PYTHON)),python3) -m foolcaffe.doctor --dataset $(DATASET) --gpu $(GPU) $(if $(IMAGES),--images "$(IMAGES)")
 
 test: .venv/READY .caffe/TESTS  ## the whole test suite, in both Python environments
 	FOOLCAFFE_ENGINE= .venv/bin/python -m pytest -q

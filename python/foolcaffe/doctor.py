@@ -18,7 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from foolcaffe import __version__, engine, gpu
+import foolcaffe
+from foolcaffe import engine, gpu
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, run_cli
 
@@ -58,7 +59,9 @@ def examine(dataset: str, images: str, asked_gpu: str) -> list[Finding]:
         images: where the images of the dataset are said to be, or empty.
         asked_gpu: ``auto``, ``cpu``, ``all``, or ids.
     """
-    found = [Finding(OK, "foolcaffe", f"{__version__} in {ROOT}, {platform.platform()}, {os.cpu_count()} cores")]
+    found = [
+        Finding(OK, "foolcaffe", f"{foolcaffe.__version__} in {ROOT}, {platform.platform()}, {os.cpu_count()} cores")
+    ]
     engines, python, name = find_engines()
     found += engines
     if python is not None:

@@ -194,7 +194,10 @@ def choose(caffe_command: list[str], asked: str) -> str:
     if not driver_is_loaded():
         if asked == "auto":
             return ""
-        raise FoolCaffeError(f"--gpu {asked}: no NVIDIA driver here ({DEVICE_NODES[0]} is missing)", _NO_DRIVER)
+        raise FoolCaffeError(
+            f"--gpu {asked}: no GPU that this Caffe can use: no NVIDIA driver here ({DEVICE_NODES[0]} is missing)",
+            _NO_DRIVER,
+        )
     for device in [int(part) for part in ids] or [0]:
         said = why_not(caffe_command, device)
         if not said:
