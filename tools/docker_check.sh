@@ -17,6 +17,7 @@ cuda compiles Caffe for every GPU: 10 minutes on 2 cores, and 12 GB of disk whil
 environment:
     BUILDER         docker or buildah (default: docker where its daemon answers, else buildah)
     STORAGE_DRIVER, CONTAINERS_STORAGE_CONF, TMPDIR   buildah's own: how and where it keeps its images (vfs works everywhere)
+    PIP_CERT, PIP_FIND_LINKS   of this machine's pip: buildah's pip gets them too
     DEBIAN_MIRROR   mirror of Debian (default: the images' own; with buildah the one that apt is configured with)
     JOBS            compilers at once (default: as many as there are cores)
 
@@ -91,11 +92,17 @@ build() {
         [ -n "$mirror" ] || die "apt is configured with no Debian mirror" "set DEBIAN_MIRROR"
     fi
     base "$suite"
-    # what pip on this machine needs to reach its index, the build's pip needs as well
+    # what pip on this machine needs to reach its wheels, the build's pip needs as well
+    printf '[global]\n' > "$work/pip.conf"
     if [ -n "${PIP_CERT:-}" ]; then
-        printf '[global]\ncert = /run/pip-cert.crt\n' > "$work/pip.conf"
-        arguments+=(-v "$PIP_CERT:/run/pip-cert.crt:ro" -v "$work/pip.conf:/etc/pip.conf:ro")
+        printf 'cert = /run/pip-cert.crt\n' >> "$work/pip.conf"
+        arguments+=(-v "$PIP_CERT:/run/pip-cert.crt:ro")
     fi
+    if [ -d "${PIP_FIND_LINKS:-}" ]; then
+        printf 'find-links = /run/wheels\n' >> "$work/pip.conf"
+        arguments+=(-v "$PIP_FIND_LINKS:/run/wheels:ro")
+    fi
+    arguments+=(-v "$work/pip.conf:/etc/pip.conf:ro")
     buildah bud --isolation chroot --network host --pull-never --layers --format docker -f "$file" \
         --build-arg "DEBIAN_MIRROR=$mirror" "${arguments[@]}" -t "foolcaffe:$1" .
 }

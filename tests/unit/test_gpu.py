@@ -11,6 +11,7 @@ import pytest
 from foolcaffe import gpu
 from foolcaffe.caffelog import parse
 from foolcaffe.errors import FoolCaffeError
+from helpers import Road, run, succeeds
 
 
 def cuda(code: int, text: str) -> str:
@@ -159,3 +160,30 @@ def test_real_caffe_without_cuda_names_the_cause() -> None:
         pytest.skip("this Caffe was built with CUDA")
     with pytest.raises(FoolCaffeError, match="--gpu 0: GPU 0: this Caffe was built without CUDA"):
         gpu.choose(command("caffe"), "0")
+
+
+def test_a_failed_training_names_the_cause_and_keeps_caffes_words(tmp_path: Path) -> None:
+    from foolcaffe.train import _raise_if_failed
+
+    log = parse([f"F1120 20:00:02.123456    17 {cuda(2, 'out of memory')}\n"])
+    with pytest.raises(FoolCaffeError) as raised:
+        _raise_if_failed(log, log, -6, tmp_path)
+    assert raised.value.message == "caffe train failed: the GPU's memory is too small for this"
+    assert "lower batch_size" in raised.value.hint
+    assert "Caffe said: syncedmem.cpp:71: Check failed: error == cudaSuccess (2 vs. 0)" in raised.value.hint
+    assert str(tmp_path / "train.log") in raised.value.hint
+
+
+def test_a_model_rendered_beside_a_gpu_trains_without_one(road: Road, tmp_path: Path) -> None:
+    copy = road.copy(tmp_path)
+    for path in (*copy.model.glob("*_iter_*"), copy.model / "trained.json"):
+        path.unlink()
+    solver = copy.model / "solver.prototxt"
+    before = solver.read_text()
+    solver.write_text(before.replace("solver_mode: CPU", "solver_mode: GPU"))
+    assert "solver_mode: GPU" in solver.read_text()
+    done = run("train", copy.model, "--gpu", "cpu")
+    succeeds(done)
+    assert f"{solver}: solver_mode is CPU now" in done.stderr
+    assert "on the CPU" in done.stderr
+    assert solver.read_text() == before  # nothing else changed, the comment is kept
