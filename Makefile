@@ -40,7 +40,7 @@ M := $(B)/$(NAME)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test test-quick lint lmdb train fool templates evaluate toy bench-lmdb clean distclean
+.PHONY: help demo test test-quick lint lmdb train fool templates evaluate toy doctor bench-lmdb bench-train clean distclean
 
 help:  ## this list
 	@echo 'usage: make TARGET [DATASET=demo|tiny-imagenet|imagenet] [ENGINE=caffe|torch] [MODEL=…] [GPU=auto|cpu|0,1]'
@@ -77,6 +77,9 @@ evaluate: $(M)/trained.json  ## top-1 and top-5 of MODEL on the validation LMDB
 toy: | $(ENVIRONMENT)  ## the post's ten-dimensional example
 	$(RUN) foolcaffe.toy
 
+doctor:  ## engines, versions, GPU and whether a product on it is right, room for DATASET; what to do about what is missing
+	$(or $(wildcard $(PYTHON)),python3) -m foolcaffe.doctor --dataset $(DATASET) --gpu $(GPU) $(if $(IMAGES),--images "$(IMAGES)")
+
 test: .venv/READY .caffe/TESTS  ## the whole test suite, in both Python environments
 	FOOLCAFFE_ENGINE= .venv/bin/python -m pytest -q
 	FOOLCAFFE_ENGINE=caffe .caffe/bin/python -m pytest -q -p no:cacheprovider
@@ -93,6 +96,9 @@ lint: .venv/READY  ## ruff, mypy --strict, shellcheck
 
 bench-lmdb: .venv/READY .caffe/SOURCE  ## images/s beside real convert_imageset
 	.venv/bin/python benchmarks/bench_lmdb.py
+
+bench-train: .venv/READY .caffe/SOURCE  ## iterations/s of torchcaffe beside real Caffe
+	.venv/bin/python benchmarks/bench_train.py
 
 clean:  ## remove what was built; downloads and environments stay
 	rm -rf build data/demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -57,17 +57,12 @@ def enter() -> None:
     """
     arguments = _own_arguments()
     python = caffe_python()
-    if (
-        arguments is None
-        or python is None
-        or wanted() == "torch"
-        or _has("caffe")
-        or os.environ.get("FOOLCAFFE_ENTERED")
-    ):
+    asked = os.environ.get("FOOLCAFFE_ENGINE", "")  # a name that is none is said to be later, when run_cli is there
+    if arguments is None or python is None or asked == "torch" or _has("caffe") or os.environ.get("FOOLCAFFE_ENTERED"):
         return
     if _has("numpy") and _has("skimage") and arguments[0].split(".")[1:2] in NO_ENGINE:
         return
-    if not wanted() and _has("torch") and _has("torchcaffe.pycaffe"):
+    if not asked and _has("torch") and _has("torchcaffe.pycaffe"):
         return
     path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": path, "FOOLCAFFE_ENTERED": "1"}

@@ -24,7 +24,7 @@ from foolcaffe.errors import EXIT_INTERRUPTED, FoolCaffeError, run_cli
 from foolcaffe.files import sha256, write_json
 from foolcaffe.lossplot import plot_loss
 from foolcaffe.progress import Progress
-from foolcaffe.protos import read_prototxt
+from foolcaffe.protos import read_prototxt, write_prototxt
 from foolcaffe.snapshots import latest
 
 RECORD = "trained.json"
@@ -60,6 +60,7 @@ def train(folder: Path, asked_gpu: str = "auto", quiet: bool = False) -> int:
     command = engine.command("caffe")
     device = gpu.choose(command, asked_gpu)
     with _only_one(folder) as lock:
+        _mode_follows(solver_file, solver, bool(device))
         snapshot, problems = latest(prefix)
         for problem in problems:
             print(f"not used: {problem}", file=sys.stderr)
@@ -146,8 +147,25 @@ def _raise_if_failed(log: TrainLog, whole: TrainLog, code: int, folder: Path) ->
                 f"caffe train failed and the disk of {folder} is full",
                 "make room and run it again: it goes on from the latest whole snapshot",
             )
+        trouble = gpu.explain(log.fatal)
+        if trouble:
+            raise FoolCaffeError(
+                f"caffe train failed: {trouble[0]}",
+                f"{trouble[1]}\nCaffe said: {log.fatal}\nthe whole log is {folder / 'train.log'}",
+            )
         tail = log.fatal or f"it ended with {'signal ' + str(-code) if code < 0 else 'exit code ' + str(code)}"
         raise FoolCaffeError(f"caffe train failed: {tail}", f"the whole log is {folder / 'train.log'}")
+
+
+def _mode_follows(solver_file: Path, solver: Any, on_gpu: bool) -> None:
+    """Caffe obeys ``solver_mode`` where no ``-gpu`` is given: a model rendered beside a GPU would not train without."""
+    modes = solver.DESCRIPTOR.fields_by_name["solver_mode"].enum_type.values_by_name
+    name = "GPU" if on_gpu else "CPU"
+    if solver.solver_mode != modes[name].number:
+        solver.solver_mode = modes[name].number
+        comment = [line[1:].strip() for line in solver_file.read_text("utf-8").splitlines() if line.startswith("#")]
+        write_prototxt(solver_file, solver, "\n".join(comment))
+        print(f"{solver_file}: solver_mode is {name} now, for that is where it trains", file=sys.stderr)
 
 
 def _run(arguments: list[str], log_file: Path, total: int, start: int, lock: int, quiet: bool) -> tuple[TrainLog, int]:

@@ -75,6 +75,7 @@ ORDER = [
     "templates",
     "toy",
     "fool",
+    "doctor",
 ]
 
 
