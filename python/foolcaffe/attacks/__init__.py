@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from foolcaffe.attacks.base import Attack, Criterion, Result
+from foolcaffe.attacks.exact import exact
 from foolcaffe.attacks.gradient import gradient
 from foolcaffe.attacks.sign import sign
 from foolcaffe.errors import FoolCaffeError, nearest
@@ -13,6 +14,7 @@ from foolcaffe.errors import FoolCaffeError, nearest
 METHODS: dict[str, Attack] = {
     "gradient": gradient,
     "sign": sign,
+    "exact": exact,
 }
 
 
