@@ -87,9 +87,12 @@ class Problem:
             delta = np.clip(a, self.low, self.high)
         return float(lam @ self.deficit - support(lam, self.ratio)[0] + (delta * (0.5 * delta - a)).sum())
 
-    def farthest(self) -> float:
-        """½‖δ‖² of the farthest corner of the box: a bound above it proves that there is no solution."""
-        return 0.5 * float((np.maximum(self.high, -self.low) ** 2).sum())
+    def impossible(self, lam: Vector) -> bool:
+        """Whether λ proves that no δ in the box leads into C (Farkas): not even the box's best corner along λ does."""
+        pull = self.pull(lam)
+        needed = float(lam @ self.deficit) - support(lam, self.ratio)[0]
+        reach = float(np.maximum(pull * self.high, pull * self.low).sum())
+        return needed > reach * (1 + 1e-9)
 
 
 def outside(z: Vector, ratio: float) -> float:
@@ -202,23 +205,22 @@ def _nonnegative(g: Matrix, b: Vector) -> Vector:
 def maximise(problem: Problem, lam: Vector, h: float = SMOOTH, tolerance: float = TOLERANCE, rounds: int = 30) -> Vector:
     """Raise g from λ until no rival outside the active set is ahead: Newton on the active ones, then look at all.
 
-    Returns the last λ, whatever happened: a bound taken from it is rigorous, and a proof of impossibility if it exceeds
-    :meth:`Problem.farthest`.
+    Returns the last λ, whatever happened: a bound taken from it is rigorous. If there is no solution, λ grows until it
+    proves that (:meth:`Problem.impossible`).
     """
     tolerance *= _scale(problem)
-    limit = 4 * problem.farthest()
     for _ in range(rounds):
         if problem.ratio < len(lam):
             # log λ: every rival has its share, however small
-            return _on(problem, np.maximum(lam, 1e-15 * max(lam.sum(), 1e-12)), np.arange(len(lam)), h, tolerance, limit)[0]
+            return _on(problem, np.maximum(lam, 1e-15 * max(lam.sum(), 1e-12)), np.arange(len(lam)), h, tolerance)[0]
         ahead = problem.ahead(pixels(problem.pull(lam), problem.low, problem.high, h)[0])
         late = np.flatnonzero((ahead > tolerance) & (lam == 0))
         late = late[np.argsort(-ahead[late])[: FEW // 2]]
         active = np.union1d(np.flatnonzero(lam > 0), late)
         if not len(active):
             break
-        lam, done = _on(problem, lam, active, h, tolerance, limit)
-        if (done and not len(late)) or problem.bound(lam, whole=False) > limit:
+        lam, done = _on(problem, lam, active, h, tolerance)
+        if (done and not len(late)) or (not done and problem.impossible(lam)):
             break
     return lam
 
@@ -227,7 +229,7 @@ def _scale(problem: Problem) -> float:
     return max(float(np.abs(problem.deficit).max(initial=0.0)), 1e-12)
 
 
-def _on(problem: Problem, lam: Vector, active: npt.NDArray[np.intp], h: float, tolerance: float, limit: float,
+def _on(problem: Problem, lam: Vector, active: npt.NDArray[np.intp], h: float, tolerance: float,
         ) -> tuple[Vector, bool]:
     """Maximise over the active λ; the others stay zero."""
     net = problem.net
@@ -248,7 +250,7 @@ def _on(problem: Problem, lam: Vector, active: npt.NDArray[np.intp], h: float, t
         return Seen(ahead - z, lambda: _gram(problem, slope)[np.ix_(active, active)], curve)
 
     def hopeless(x: Vector) -> bool:
-        return float(x @ problem.deficit[active]) > limit and problem.bound(whole(x), whole=False) > limit
+        return problem.impossible(whole(x))
 
     x, done = _newton(look, lam[active], _between(net.gram, problem)[np.ix_(active, active)], tolerance, hopeless)
     return whole(x), done
@@ -272,11 +274,11 @@ def _newton(look: Callable[[Vector], Seen], x: Vector, gram: Matrix, tolerance: 
         x: where to begin.
         gram: the Hessian if every pixel moved; the usual size of a Hessian.
         tolerance: of the gradient.
-        hopeless: asked after each step; true ends the search.
+        hopeless: asked once it takes long; true ends the search.
     """
     diagonal = np.maximum(np.diag(gram), 1e-300)
     seen = look(x)
-    for _ in range(60):
+    for iteration in range(60):
         free = (x > 0) | (seen.gradient > 0)
         if float(np.abs(seen.gradient[free]).max(initial=0.0)) <= tolerance:
             return x, True
@@ -301,7 +303,7 @@ def _newton(look: Callable[[Vector], Seen], x: Vector, gram: Matrix, tolerance: 
         else:
             return x, False
         x, seen = new, there
-        if hopeless(x):
+        if iteration >= 6 and hopeless(x):
             return x, False
     return x, False
 

@@ -14,7 +14,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from foolcaffe.attacks.base import Budget, Certificate, Criterion, Result
-from foolcaffe.attacks.dual import SMOOTH, Problem, Vector, maximise, outside, support, unboxed
+from foolcaffe.attacks.dual import Problem, Vector, maximise, outside, support, unboxed
 from foolcaffe.attacks.linear import LinearNet, linear_net
 from foolcaffe.attacks.search import BOUNDS, Search
 from foolcaffe.images import Rgb8
@@ -126,24 +126,26 @@ def solve(linear: LinearNet, x: Vector, low: Vector, high: Vector, criterion: Cr
         ratio = np.inf if criterion.confidence is None else (1 - criterion.confidence) / criterion.confidence
         rivals = np.delete(np.arange(len(scores)), t)
         return method(Problem(linear, t, rivals, scores[rivals] - scores[t], low, high, ratio), margin)
-    # Untargeted: one constraint a rival, the most promising first; the others' bounds tell when to end.
+    # Untargeted: one constraint a rival, those first that would be nearest without box and rounding; that tells when to end.
     label = criterion.sought
+    order = np.delete(np.arange(len(scores)), label)
+    simple = np.array([(scores[label] - scores[j]) / max(_dual_norm(linear.rows[j] - linear.rows[label], norm), 1e-300) for j in order])
     best: Solution | None = None
     proved, proved_png = np.inf, np.inf
-    order = np.delete(np.arange(len(scores)), label)
-    apart = linear.gram[order, order] - 2 * linear.gram[order, label] + linear.gram[label, label]
-    simple = (scores[label] - scores[order]) / np.sqrt(np.maximum(apart, 1e-300))
     for i in np.argsort(simple, kind="stable"):
+        if best is not None and simple[i] >= best.certificate.reached and _on_grid(simple[i], norm) >= _size(best, norm):
+            break
         rival = int(order[i])
         problem = Problem(linear, rival, np.array([label]), scores[[label]] - scores[rival], low, high)
-        if norm == "l2" and best is not None and simple[i] > best.certificate.png:
-            continue  # farther than what is found, even without box and rounding
         found = method(problem, margin)
         if found is None:
             continue
         proved, proved_png = min(proved, found.certificate.floats), min(proved_png, found.certificate.png)
         if best is None or _size(found, norm) < _size(best, norm):
-            best = found
+            best = replace(found, delta=found.delta if best is None or _norm(found.delta, norm) < _norm(best.delta, norm) else best.delta)
+        elif _norm(found.delta, norm) < _norm(best.delta, norm):
+            best = replace(best, delta=found.delta)
+        best = replace(best, certificate=replace(best.certificate, reached=_norm(best.delta, norm)))
     if best is None:
         return None
     return replace(best, certificate=replace(best.certificate, floats=proved, png=proved_png))
@@ -153,6 +155,15 @@ def _norm(delta: Vector, norm: str) -> float:
     return float(np.linalg.norm(delta) if norm == "l2" else np.abs(delta).max(initial=0.0))
 
 
+def _dual_norm(row: Vector, norm: str) -> float:
+    return float(np.linalg.norm(row) if norm == "l2" else np.abs(row).sum())
+
+
+def _on_grid(size: float, norm: str) -> float:
+    """The smallest norm that a whole change of at least this norm can have."""
+    return float(np.ceil(size - 1e-9) if norm == "linf" else np.sqrt(np.ceil(size * size - 1e-9)))
+
+
 def _size(solution: Solution, norm: str) -> float:
     return np.inf if solution.levels is None else _norm(solution.levels, norm)
 
@@ -160,7 +171,7 @@ def _size(solution: Solution, norm: str) -> float:
 def _l2(problem: Problem, margin: float) -> Solution | None:
     tight = replace(problem, deficit=problem.deficit + margin)
     lam = maximise(tight, unboxed(tight))
-    if problem.bound(lam, whole=False) > problem.farthest():
+    if problem.impossible(lam):
         return None
     delta = np.clip(tight.pull(lam), problem.low, problem.high)
     levels, png = whole(problem, lam, margin)
@@ -190,7 +201,7 @@ def whole(problem: Problem, lam: Vector, margin: float) -> tuple[Vector | None, 
         asked += 2.0**attempt * max(margin, 1e-4 * float(np.abs(problem.deficit).max()))
         tight = replace(problem, deficit=problem.deficit + asked)
         lam = maximise(tight, lam, RAMPS[-1], ROUGH)
-        if problem.bound(lam, whole=False) > problem.farthest():
+        if problem.impossible(lam):
             break
     return best, float(np.sqrt(2 * max(proved, 0.0)))
 
@@ -242,40 +253,37 @@ def _trim(problem: Problem, delta: Vector, pull: Vector, margin: float) -> Vecto
 def _linf(problem: Problem, margin: float) -> Solution | None:
     tight = replace(problem, deficit=problem.deficit + margin)
     lam = maximise(tight, unboxed(tight))
-    if problem.bound(lam, whole=False) > problem.farthest():
+    if problem.impossible(lam):
         return None
     delta = np.clip(tight.pull(lam), problem.low, problem.high)
     proved, reached = smallest_box(problem, lam), _norm(delta, "linf")
+    below = smallest_box(tight, lam)
     for _ in range(60):
-        if reached - proved <= LINF_GAP * reached:
+        if reached - below <= LINF_GAP * reached:
             break
-        eps = proved + 0.3 * (reached - proved)
+        eps = below + 0.3 * (reached - below)
         boxed = shrunk(tight, eps)
-        lam = maximise(boxed, lam, SMOOTH)
-        proved = max(proved, min(smallest_box(problem, lam), reached))
+        lam = maximise(boxed, lam)
+        least = smallest_box(tight, lam)
+        proved, below = max(proved, smallest_box(problem, lam)), max(below, least)
         trial = np.clip(tight.pull(lam), boxed.low, boxed.high)
         if tight.excess(trial) <= 1e-9 * max(1.0, float(np.abs(tight.deficit).max())):
             delta, reached = trial, min(reached, _norm(trial, "linf"))
-        elif smallest_box(tight, lam) < eps:
+        elif least < eps:
             break  # neither: it did not converge; what is proved so far holds
     # Whole levels: the smallest whole ε that is not proved to be too small.
     levels: Vector | None = None
     png = float(np.ceil(proved - 1e-9))
-    eps = png
-    while levels is None and eps <= 255:
+    for eps in np.arange(png, 256.0):
         boxed = shrunk(problem, eps)
         lam = maximise(replace(boxed, deficit=boxed.deficit + margin), np.zeros_like(lam))
-        if eps == png and impossible(boxed, lam):
-            png = eps = eps + 1
+        if eps == png and boxed.impossible(lam):
+            png += 1
             continue
         levels, _ = whole(boxed, lam, margin)
-        eps += 1
+        if levels is not None:
+            break
     return Solution(delta, levels, Certificate("linf", proved, png, reached))
-
-
-def impossible(problem: Problem, lam: Vector) -> bool:
-    """Whether λ proves that no whole change in the box meets C."""
-    return problem.bound(lam, whole=True) > problem.farthest()
 
 
 def shrunk(problem: Problem, eps: float) -> Problem:
