@@ -5,16 +5,32 @@
 
 from __future__ import annotations
 
-from foolcaffe.attacks.base import Attack, Criterion, Result
+from foolcaffe.attacks.base import Attack, Budget, Certificate, Criterion, Result
+from foolcaffe.attacks.deepfool import deepfool
 from foolcaffe.attacks.exact import exact
 from foolcaffe.attacks.gradient import gradient
+from foolcaffe.attacks.iterated import iterated
+from foolcaffe.attacks.lbfgs import lbfgs
+from foolcaffe.attacks.local import local
+from foolcaffe.attacks.nes import nes
+from foolcaffe.attacks.numeric import numeric
 from foolcaffe.attacks.sign import sign
+from foolcaffe.attacks.spsa import spsa
+from foolcaffe.attacks.square import square
 from foolcaffe.errors import FoolCaffeError, nearest
 
 METHODS: dict[str, Attack] = {
     "gradient": gradient,
     "sign": sign,
     "exact": exact,
+    "iterated": iterated,
+    "lbfgs": lbfgs,
+    "deepfool": deepfool,
+    "numeric": numeric,
+    "nes": nes,
+    "spsa": spsa,
+    "local": local,
+    "square": square,
 }
 
 
@@ -29,4 +45,4 @@ def method(name: str) -> Attack:
     return METHODS[name]
 
 
-__all__ = ["METHODS", "Attack", "Criterion", "Result", "method"]
+__all__ = ["METHODS", "Attack", "Budget", "Certificate", "Criterion", "Result", "method"]

@@ -115,10 +115,21 @@ class Criterion:
         return np.asarray(margin)
 
     def score_diffs(self, probabilities: Floats) -> Floats:
-        """The gradient on the scores of log p_target; untargeted, of −log p_label: images × classes."""
-        diffs = -probabilities.astype(np.float32)
-        diffs[:, self.sought] += 1
-        return diffs if self.target is not None else -diffs
+        """What is raised, as weights of the scores: images × classes.
+
+        Targeted: the gradient of log p_target, onehot − p. Untargeted: the best other class's score less the label's,
+        which does not vanish when the softmax saturates.
+        """
+        if self.target is not None:
+            diffs = -probabilities.astype(np.float32)
+            diffs[:, self.target] += 1
+            return diffs
+        others = probabilities.copy()
+        others[:, self.sought] = -1
+        diffs = np.zeros_like(probabilities, dtype=np.float32)
+        diffs[np.arange(len(diffs)), others.argmax(axis=1)] = 1
+        diffs[:, self.sought] = -1
+        return diffs
 
 
 @dataclass(frozen=True)
@@ -229,5 +240,5 @@ def judge(net: Scores, raw: BgrPixels, criterion: Criterion, image: Rgb8 | None 
 
 def norm_of(delta: npt.NDArray[Any], norm: str) -> npt.NDArray[np.float64]:
     """L2 or L∞ norm of each of N × … perturbations."""
-    flat = delta.reshape(len(delta), -1).astype(np.float64)
+    flat = delta.reshape(len(delta), int(np.prod(delta.shape[1:]))).astype(np.float64)
     return np.asarray(np.linalg.norm(flat, axis=1) if norm == "l2" else np.abs(flat).max(axis=1, initial=0.0))

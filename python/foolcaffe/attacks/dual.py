@@ -150,10 +150,10 @@ def unboxed(problem: Problem) -> Vector:
     g = _between(problem.net.gram, problem)
     b = problem.deficit
     if problem.ratio >= len(b):
-        return _nonnegative(g, b)
+        return nonnegative(g, b)
     # All rivals below the level that they have if a handful share what the target leaves; then Newton as below.
     shifted = b + max(0.0, float(np.log(3 / problem.ratio)))
-    lam = _nonnegative(g, shifted)
+    lam = nonnegative(g, shifted)
     shares = np.exp(np.minimum(b - g @ lam - outside(b - g @ lam, 1.0), 0.0))
     lam = np.maximum(lam, np.maximum(lam.sum(), 1e-9) * np.maximum(shares, 1e-12) / len(b))
 
@@ -164,7 +164,7 @@ def unboxed(problem: Problem) -> Vector:
     return _newton(look, lam, g, TOLERANCE * _scale(problem), lambda x: False)[0]
 
 
-def _nonnegative(g: Matrix, b: Vector) -> Vector:
+def nonnegative(g: Matrix, b: Vector) -> Vector:
     """The λ ≥ 0 that maximises bᵀλ − ½λᵀGλ.
 
     Rivals enter one at a time, the one that is ahead most; a λ that would turn negative leaves (Lawson and Hanson 1974,

@@ -73,6 +73,11 @@ class Search:
         return None if self._found is None else self._found[0]
 
     @property
+    def nearest_raw(self) -> Floats | None:
+        """The raw image of that success."""
+        return None if self._found is None else self._found[1]
+
+    @property
     def queries(self) -> int:
         """Images scored so far for this search."""
         return self.net.queries - self._queries
@@ -157,12 +162,20 @@ class Search:
         probabilities = net.probabilities(raw)
         gradients = net.data_gradients(raw, self.criterion.score_diffs(probabilities))
         self.steps += 1
+        self.check_gradient(gradients)
+        return probabilities, gradients
+
+    def check_gradient(self, gradients: Floats) -> None:
+        """Refuse gradients that are not finite, or, before anything was found, zero everywhere.
+
+        Raises:
+            FoolCaffeError: so it is.
+        """
         if not np.isfinite(gradients).all():
             raise FoolCaffeError("the data gradient is not finite", "are the weights those of a diverged training?")
-        if not gradients.any() and self.found is None and self.steps == 1:
+        if not gradients.any() and self.found is None and self.steps <= 1:
             raise FoolCaffeError("the data gradient is zero everywhere: there is no direction to go in",
                                  "a constant net, or a saturated softmax; for a deploy net of your own see force_backward")
-        return probabilities, gradients
 
     def result(self, note: str = "") -> Result:
         """The nearest success as an 8-bit image; without one, the candidate that came nearest, and success false."""
