@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from foolcaffe.attacks.base import Budget, Criterion, Floats, Result, Scores
-from foolcaffe.attacks.radii import gains
+from foolcaffe.attacks.radii import SOFT, gains
 from foolcaffe.attacks.ray import walk
 from foolcaffe.attacks.search import BOUNDS, Search
 from foolcaffe.errors import FoolCaffeError
@@ -54,7 +54,9 @@ def numeric(net: Scores, start: Rgb8, criterion: Criterion, *, eps: float | None
                 changed[2 * n + 1, c, i : i + block, j : j + block] -= step_size
             changed = np.clip(changed, *bounds)  # at black and white the difference is one-sided
             search.spend(len(changed))
-            gain = gains(search, net.probabilities(changed))
+            probabilities = net.probabilities(changed)
+            # the wanted class alone, as the gradient method: rivals overtake one another along the way
+            gain = gains(search, probabilities) if criterion.target is None else np.log(probabilities[:, criterion.target] + SOFT)
             for n, (c, i, j) in enumerate(part):
                 square = (c, slice(i, i + block), slice(j, j + block))
                 apart = float((changed[2 * n][square] - changed[2 * n + 1][square]).mean())

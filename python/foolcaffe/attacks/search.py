@@ -177,9 +177,16 @@ class Search:
             raise FoolCaffeError("the data gradient is zero everywhere: there is no direction to go in",
                                  "a constant net, or a saturated softmax; for a deploy net of your own see force_backward")
 
-    def result(self, note: str = "") -> Result:
-        """The nearest success as an 8-bit image; without one, the candidate that came nearest, and success false."""
+    def result(self, note: str = "", last: Floats | None = None) -> Result:
+        """The nearest success as an 8-bit image; without one, the candidate that came nearest, and success false.
+
+        Args:
+            note: why it ended.
+            last: this raw image instead, whether a success or not.
+        """
         _, raw, levels = self._found or self._nearest
+        if last is not None:
+            raw, levels = last, self.levels(last[None])[0]
         queries = self.queries
         pixels = BgrPixels(np.ascontiguousarray(raw, dtype=np.float32))
         image = BgrPixels(np.ascontiguousarray(levels, dtype=np.float32)).to_rgb8()
