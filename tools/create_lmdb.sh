@@ -80,17 +80,7 @@ if grep -qE 'Could not open or find file|Corrupt JPEG|Premature end|Unsupported 
                 "$(head -n 20 "$ASIDE.bad" | tr '\t' ' ')" "mend or remove them, or leave them out with --skip-bad"
         fi
         # the keys keep the line numbers: only the bad lines' content is taken out of what convert_imageset can open
-        "${PYTHON[@]}" - "$SOURCE" "$ASIDE" "$ASIDE.bad" <<'PY'
-import sys, lmdb
-source, database, bad = sys.argv[1:]
-paths = {line.split("\t")[0] for line in open(bad, encoding="utf-8")}
-env = lmdb.open(database, map_size=1 << 40)
-with env.begin(write=True) as txn:
-    for key in [bytes(k) for k in txn.cursor().iternext(values=False)]:
-        if key[9:].decode("utf-8") in paths:
-            txn.delete(key)
-env.close()
-PY
+        "${PYTHON[@]}" -m foolcaffe.datums drop "$ASIDE" "$ASIDE.bad"
         mv "$ASIDE.bad" "$PARENT/bad_$(basename "$LIST")"
         say "left out $(awk 'END { print NR }' "$PARENT/bad_$(basename "$LIST")") images: see $PARENT/bad_$(basename "$LIST")"
     fi

@@ -5,7 +5,7 @@ set -euo pipefail
 
 usage() {
     cat <<TEXT
-usage: tools/install_caffe.sh [--prefix DIR] [--force] [--debian] [--quiet]
+usage: tools/install_caffe.sh [--prefix DIR] [--packages "NAME …"] [--force] [--debian] [--quiet]
 
 Puts BVLC Caffe 1.0, pycaffe and a Python 3.9 for them into DIR (default: .caffe):
     DIR/bin/caffe  DIR/bin/convert_imageset  DIR/bin/compute_image_mean  DIR/bin/python
@@ -14,22 +14,24 @@ outside DIR is written, and no root is needed. DIR may be moved afterwards.
 A Caffe that the system already has (caffe on the PATH and "import caffe" in python3) is used as it is.
 
     --prefix DIR  where to (default: .caffe in the checkout)
+    --packages "NAME …"  Python packages that DIR/bin/python shall have as well, pytest say
     --force       install again even if DIR is there
     --debian      take Debian's packages even if the system has a Caffe
     --quiet       only errors
 
 environment:
     DEBIAN_MIRROR   mirror that carries bullseye (default: the one that apt is configured with)
-    PYTHON_PACKAGES extra packages for DIR/bin/python
 TEXT
 }
 
 PREFIX=$ROOT/.caffe
 FORCE=
 SYSTEM=1
+EXTRA=
 while [ $# -gt 0 ]; do
     case $1 in
         --prefix) need_value "$1" $#; PREFIX=$2; shift ;;
+        --packages) need_value "$1" $#; EXTRA=$2; shift ;;
         --force) FORCE=1 ;;
         --debian) SYSTEM= ;;
         --quiet) QUIET=1 ;;
@@ -40,8 +42,9 @@ while [ $# -gt 0 ]; do
 done
 
 TOOLS="caffe convert_imageset compute_image_mean"
-# What foolcaffe needs beside pycaffe. protobuf <3.21 reads the caffe_pb2.py that Debian generated with protoc 3.12.
-PACKAGES="numpy<2 scikit-image matplotlib lmdb protobuf<3.21 six tqdm"
+# What foolcaffe needs beside pycaffe. protobuf <3.21 reads the caffe_pb2.py that Debian generated with protoc 3.12;
+# the last matplotlib for Python 3.9 uses names that pyparsing 3.3 deprecates.
+PACKAGES="numpy<2 scikit-image matplotlib pyparsing<3.3 lmdb protobuf<3.21 six tqdm"
 # The closure of these is unpacked; of python3-caffe only the files of caffe itself, for its Debian dependencies
 # (ipython, pandas, …) come as current wheels or are not needed.
 CLOSURE="caffe libopenblas0-pthread libboost-python1.74.0 libpython3.9 python3.9 python3-distutils python3-lib2to3 python-pip-whl"
@@ -55,16 +58,36 @@ works() { # works DIR: a Caffe that runs and imports
     "$1/bin/python" -c 'import caffe, lmdb, skimage, matplotlib, tqdm' >/dev/null 2>&1
 }
 
+# extras   the packages of --packages; into a system's Python nothing is installed
+extras() {
+    [ -n "$EXTRA" ] || return 0
+    local log
+    log=$(mktemp)
+    if [ -d "$PREFIX/site-packages" ]; then
+        # all of them in one call, so that pip keeps numpy and protobuf as pycaffe needs them
+        # shellcheck disable=SC2086
+        "$PREFIX/bin/python" -m pip install --disable-pip-version-check --no-warn-script-location --upgrade \
+            --target "$PREFIX/site-packages" $PACKAGES $EXTRA >"$log" 2>&1 \
+            || die "pip could not install $EXTRA" "$(grep -E '^(ERROR|error)' "$log" | tail -n 3)"
+    else
+        # shellcheck disable=SC2086
+        "$PREFIX/bin/python" -c 'import importlib, sys; [importlib.import_module(n) for n in sys.argv[1:]]' $EXTRA 2>"$log" \
+            || die "the system's Python lacks a package: $(tail -n 1 "$log")" "install it there: $EXTRA"
+    fi
+    rm -f "$log"
+}
+
 if [ -z "$FORCE" ] && [ -e "$PREFIX" ]; then
     if works "$PREFIX"; then
         say "$PREFIX is there and works ($(head -n 1 "$PREFIX/SOURCE"))"
+        extras
         exit 0
     fi
     die "$PREFIX is there, but its caffe does not run" "remove it, or install over it with --force"
 fi
 
 ASIDE=$PREFIX.partial     # everything happens here; the last step renames
-mkdir -p "$(dirname "$PREFIX")" 2>/dev/null && mkdir -p "$ASIDE" 2>/dev/null \
+mkdir -p "$ASIDE" 2>/dev/null \
     || die "cannot write to $(dirname "$PREFIX")" "choose another place with --prefix"
 ASIDE=$(cd "$ASIDE" && pwd)
 exec 9>"$ASIDE/lock"
@@ -91,6 +114,7 @@ if [ -n "$SYSTEM" ]; then
             "$("$ASIDE/system/bin/python" -c 'import lmdb, skimage, matplotlib, tqdm' 2>&1 | tail -n 1)" \
             "install it there, or take Debian's Caffe instead: tools/install_caffe.sh --debian"
         publish "$ASIDE/system"
+        extras
         say "using the system's Caffe: $(command -v caffe)"
         exit 0
     fi
@@ -195,6 +219,7 @@ TRIPLET=$(basename "$(dirname "$(find usr/lib -name 'libcaffe.so*' | head -n 1)"
 # their children, as LD_LIBRARY_PATH would.
 rpath=
 for folder in "usr/lib/$TRIPLET/openblas-pthread" "usr/lib/$TRIPLET" "lib/$TRIPLET" usr/lib; do
+    # shellcheck disable=SC2016  # $ORIGIN is the loader's
     rpath=$rpath${rpath:+:}'$ORIGIN/../../'$folder
 done
 for program in $TOOLS upgrade_net_proto_text upgrade_net_proto_binary upgrade_solver_proto_text extract_features python3.9; do
@@ -218,7 +243,7 @@ sys.exit(subprocess.call([sys.executable, "-W", "ignore", "-c", code, "install",
 TEXT
 # shellcheck disable=SC2086
 bin/python -m pip install --disable-pip-version-check --no-warn-script-location --target site-packages --upgrade \
-    $PACKAGES ${PYTHON_PACKAGES:-} >>"$ASIDE/pip.log" 2>&1 \
+    $PACKAGES >>"$ASIDE/pip.log" 2>&1 \
     || die "pip could not install $PACKAGES" "$(grep -E '^(ERROR|error)' "$ASIDE/pip.log" | tail -n 3)" \
            "run this again: what was downloaded is kept"
 rm -rf usr/share/python-wheels
@@ -232,4 +257,5 @@ works "$ASIDE/root" || die "what was unpacked does not run" "$("$ASIDE/root/bin/
     cat "$ASIDE/packages"
 } > "$ASIDE/root/SOURCE"
 publish "$ASIDE/root"
+extras
 say "installed: $("$PREFIX/bin/caffe" --version 2>/dev/null | head -n 1), $("$PREFIX/bin/python" --version) in $PREFIX"

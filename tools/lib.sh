@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the shell tools: sourced, never run.
 # Gives: die, say, need_value, and ROOT (the checkout that the tool lies in).
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -53,10 +52,14 @@ class TrainLog:
 
     @property
     def diverged(self) -> bool:
-        """The latest loss is not finite, or at the end of the scale, after the first iteration."""
+        """The latest loss is not finite, at the end of the scale, or more than twice the first one.
+
+        With few classes a net that has exploded is right by chance too often to reach the end of the scale.
+        """
         if not self.loss or self.loss[-1][0] == 0:
             return False
-        return not math.isfinite(self.loss[-1][1]) or self.loss[-1][1] >= DIVERGED_LOSS
+        last = self.loss[-1][1]
+        return not last < min(DIVERGED_LOSS, 2 * max(self.loss[0][1], 1.0))
 
     @property
     def bad_start(self) -> bool:

@@ -62,7 +62,9 @@ class Synsets(Sequence[Synset]):
                 return found[0]
             if found:
                 which = ", ".join(f"{s.id} ({s.wnid})" for s in found)
-                raise FoolCaffeError(f"{text!r} is the name of {len(found)} classes: {which}", "give the id or the wnid")
+                raise FoolCaffeError(
+                    f"{text!r} is the name of {len(found)} classes: {which}", "give the id or the wnid"
+                )
         known = [n for s in self._synsets for n in s.names] + [s.wnid for s in self._synsets]
         raise FoolCaffeError(f"unknown class {text!r}", nearest(text, known) or f"ids are 0..{len(self) - 1}")
 
@@ -86,8 +88,10 @@ def read_synsets(path: PathLike) -> Synsets:
         if not wnid:
             raise FoolCaffeError(f"{path}:{number}: empty line", "expected: <wnid> <name>, <name>, …")
         if entries and entries[-1][0] >= wnid:
-            raise FoolCaffeError(f"{path}:{number}: {wnid} does not come after {entries[-1][0]}",
-                                 "class ids are positions in the sorted list of wnids")
+            raise FoolCaffeError(
+                f"{path}:{number}: {wnid} does not come after {entries[-1][0]}",
+                "class ids are positions in the sorted list of wnids",
+            )
         entries.append((wnid, [w.strip() for w in words.split(",") if w.strip()]))
     if not entries:
         raise FoolCaffeError(f"{path} is empty", "expected a line a class: <wnid> <name>, <name>, …")

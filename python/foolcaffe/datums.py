@@ -1,7 +1,8 @@
-"""LMDBs of Caffe's ``Datum``, read: counts, keys, pixels, labels. Read-only; real or torch engine alike."""
+"""LMDBs of Caffe's ``Datum``, read: counts, keys, pixels, labels. Either engine's."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foolcaffe.engine import caffe
-from foolcaffe.errors import FoolCaffeError
+from foolcaffe.errors import FoolCaffeError, run_cli
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class DatumLMDB:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._datum = caffe.proto.caffe_pb2.Datum  # loads the engine, before any progress bar
         if not (path / "data.mdb").is_file():
             raise FoolCaffeError(f"no LMDB at {path}", "`make lmdb` builds it")
         try:
@@ -43,7 +45,17 @@ class DatumLMDB:
             self._env = lmdb.open(str(path), readonly=True, lock=False, readahead=False)
             self._txn = self._env.begin(buffers=True)
         except lmdb.Error as error:
-            raise FoolCaffeError(f"{path} cannot be opened as an LMDB: {error}", "remove it and build it again") from None
+            raise FoolCaffeError(
+                f"{path} cannot be opened as an LMDB: {error}", "remove it and build it again"
+            ) from None
+        # LMDB maps the file: reading past the end of a truncated one would end the process with SIGBUS
+        needed = (self._env.info()["last_pgno"] + 1) * self._env.stat()["psize"]
+        if (path / "data.mdb").stat().st_size < needed:
+            self.close()
+            size = (path / "data.mdb").stat().st_size
+            raise FoolCaffeError(
+                f"{path} is truncated: {size} bytes, {needed} were expected", "remove it and build it again"
+            )
         if len(self) == 0:
             self.close()
             raise FoolCaffeError(f"{path} holds no record", "remove it and build it again")
@@ -99,7 +111,7 @@ class DatumLMDB:
         Raises:
             FoolCaffeError: no Datum, JPEG-encoded, or of another size than it says.
         """
-        datum = caffe.proto.caffe_pb2.Datum()
+        datum = self._datum()
         try:
             datum.ParseFromString(value)
         except Exception as error:  # protobuf's DecodeError; its class differs between protobuf's versions
@@ -108,6 +120,35 @@ class DatumLMDB:
         if datum.encoded:
             raise FoolCaffeError(f"{self.path}: record {key!r} holds an encoded image, raw pixels were expected")
         if len(datum.data) != shape[0] * shape[1] * shape[2] or not datum.data:
-            raise FoolCaffeError(f"{self.path}: record {key!r} holds {len(datum.data)} bytes, "
-                                 f"but says {shape[0]} × {shape[1]} × {shape[2]}")
+            raise FoolCaffeError(
+                f"{self.path}: record {key!r} holds {len(datum.data)} bytes, "
+                f"but says {shape[0]} × {shape[1]} × {shape[2]}"
+            )
         return Record(key, int(datum.label), np.frombuffer(datum.data, np.uint8).reshape(shape))
+
+
+def drop(database: Path, paths: set[str]) -> int:
+    """Delete the records of some images, by the path in their key; how many there were."""
+    with lmdb.open(str(database), map_size=1 << 40) as env, env.begin(write=True) as txn:
+        keys = [bytes(key) for key in txn.cursor().iternext(values=False)]
+        bad = [key for key in keys if key[9:].decode("utf-8", "replace") in paths]
+        for key in bad:
+            txn.delete(key)
+    return len(bad)
+
+
+def main(arguments: list[str]) -> int:
+    """Parse, drop."""
+    parser = argparse.ArgumentParser(prog="python -m foolcaffe.datums", description="Edit an LMDB of Datums.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    command = commands.add_parser("drop", help="delete the records of the images that a file names")
+    command.add_argument("database", type=Path, metavar="LMDB")
+    command.add_argument("bad", type=Path, metavar="BAD", help="lines <path><tab><reason>")
+    options = parser.parse_args(arguments)
+    lines = options.bad.read_text(encoding="utf-8").splitlines()
+    drop(options.database, {line.partition("\t")[0] for line in lines})
+    return 0
+
+
+if __name__ == "__main__":
+    run_cli(main, "foolcaffe.datums")

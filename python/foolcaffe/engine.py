@@ -57,7 +57,13 @@ def enter() -> None:
     """
     arguments = _own_arguments()
     python = caffe_python()
-    if arguments is None or python is None or wanted() == "torch" or _has("caffe") or os.environ.get("FOOLCAFFE_ENTERED"):
+    if (
+        arguments is None
+        or python is None
+        or wanted() == "torch"
+        or _has("caffe")
+        or os.environ.get("FOOLCAFFE_ENTERED")
+    ):
         return
     if _has("numpy") and _has("skimage") and arguments[0].split(".")[1:2] in NO_ENGINE:
         return
@@ -151,7 +157,7 @@ def command(tool: str) -> list[str]:
 
 
 class _Engine:
-    """The engine's ``caffe`` module, loaded when first used: so ``--help`` is quick and a missing engine is a message."""
+    """The engine's ``caffe`` module, loaded when first used: ``--help`` is quick and a missing engine a message."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(load(), name)

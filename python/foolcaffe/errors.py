@@ -55,7 +55,7 @@ def os_error_message(error: OSError) -> str:
 
 
 def run_cli(main: Callable[[list[str]], int | None], program: str) -> None:
-    """Run a command line: user's mistakes become one message and an exit code, Ctrl-C becomes 130, bugs stay tracebacks.
+    """Run a command line: a user's mistake becomes one message and an exit code, Ctrl-C becomes 130, a bug a traceback.
 
     Args:
         main: takes the arguments, returns the exit code (None is 0).

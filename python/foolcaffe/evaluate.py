@@ -49,8 +49,10 @@ def evaluate(net: Classifier, database: Path, quiet: bool = False) -> Evaluation
         batch, labels = [], []
         for number, record in enumerate(records, 1):
             if record.pixels.shape != net.shape or not 0 <= record.label < net.classes:
-                raise FoolCaffeError(f"{database}: record {record.key!r} (shape {record.pixels.shape}, label {record.label}) does not "
-                                     f"fit a net of shape {net.shape} and {net.classes} classes")
+                raise FoolCaffeError(
+                    f"{database}: record {record.key!r} (shape {record.pixels.shape}, label {record.label}) does not "
+                    f"fit a net of shape {net.shape} and {net.classes} classes"
+                )
             batch.append(record.pixels)
             labels.append(record.label)
             if len(batch) < BATCH and number < len(records):
@@ -88,19 +90,33 @@ def main(arguments: list[str]) -> int:
     worst = result.confusions.most_common(10)
     k = min(5, result.classes)
     if options.json:
-        print(json.dumps({
-            "model": str(model.folder), "images": result.images, "classes": result.classes,
-            "top1": result.top1 / result.images, "top5": result.top5 / result.images,
-            "chance_top1": 1 / result.classes, "chance_top5": k / result.classes,
-            "confusions": [{"true": synsets[t].name, "predicted": synsets[p].name, "count": n} for (t, p), n in worst],
-        }, indent=2, ensure_ascii=False))
+        print(
+            json.dumps(
+                {
+                    "model": str(model.folder),
+                    "images": result.images,
+                    "classes": result.classes,
+                    "top1": result.top1 / result.images,
+                    "top5": result.top5 / result.images,
+                    "chance_top1": 1 / result.classes,
+                    "chance_top5": k / result.classes,
+                    "confusions": [
+                        {"true": synsets[t].name, "predicted": synsets[p].name, "count": n} for (t, p), n in worst
+                    ],
+                },
+                indent=2,
+                ensure_ascii=False,
+            )
+        )
         return 0
     print(f"{model.folder}: {result.images} validation images, {result.classes} classes")
     for name, count, chance in (("top-1", result.top1, 1), ("top-5", result.top5, k)):
         share = count / result.images
         error = (share * (1 - share) / result.images) ** 0.5
-        print(f"  {name}  {100 * share:5.2f} % ± {100 * error:.2f}   chance {100 * chance / result.classes:.2f} %, "
-              f"{share * result.classes / chance:.1f} times that")
+        print(
+            f"  {name}  {100 * share:5.2f} % ± {100 * error:.2f}   chance {100 * chance / result.classes:.2f} %, "
+            f"{share * result.classes / chance:.1f} times that"
+        )
     print("  most confused:")
     for (t, p), count in worst:
         print(f"    {count:5d} ×  {synsets[t].name} taken for {synsets[p].name}")

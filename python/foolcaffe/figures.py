@@ -24,8 +24,8 @@ def template_image(weights: npt.NDArray[np.float32], scale: float | None = None)
 
     Args:
         weights: channels × height × width, BGR.
-        scale: the weight drawn as 255; default: :data:`TEMPLATE_PERCENTILE` of this row's absolute weights. One scale for
-            many rows makes them comparable.
+        scale: the weight drawn as 255; default: :data:`TEMPLATE_PERCENTILE` of this row's absolute weights. One
+            scale for many rows makes them comparable.
     """
     if scale is None:
         scale = float(np.percentile(np.abs(weights), TEMPLATE_PERCENTILE))
@@ -53,8 +53,17 @@ def fooling_figure(path: Path, rows: list[FoolingRow], title: str) -> None:
     height = row_height * len(rows) + 0.25
     with styled():
         figure = Figure(figsize=(8.4, height))
-        grid = figure.add_gridspec(len(rows), 5, width_ratios=[1, 0.34, 1, 0.14, 1], wspace=0.02, left=0.015, right=0.985,
-                                   top=1 - head / height, bottom=foot / height, hspace=(head + foot - 0.2) / 2.2)
+        grid = figure.add_gridspec(
+            len(rows),
+            5,
+            width_ratios=[1, 0.34, 1, 0.14, 1],
+            wspace=0.02,
+            left=0.015,
+            right=0.985,
+            top=1 - head / height,
+            bottom=foot / height,
+            hspace=(head + foot - 0.2) / 2.2,
+        )
         for number, row in enumerate(rows):
             row.draw([figure.add_subplot(grid[number, column]) for column in range(5)])
         figure.suptitle(title, fontsize=10, color=GREY, y=1 - 0.08 / height, va="top")
@@ -75,8 +84,19 @@ class FoolingRow:
         change: under the result: how large the change is.
     """
 
-    def __init__(self, *, start: Rgb8, direction: npt.NDArray[np.float32], direction_name: str, factor: float, image: Rgb8,
-                 before: list[tuple[int, str, float]], after: list[tuple[int, str, float]], target: int, change: str) -> None:
+    def __init__(
+        self,
+        *,
+        start: Rgb8,
+        direction: npt.NDArray[np.float32],
+        direction_name: str,
+        factor: float,
+        image: Rgb8,
+        before: list[tuple[int, str, float]],
+        after: list[tuple[int, str, float]],
+        target: int,
+        change: str,
+    ) -> None:
         self.start, self.direction, self.direction_name, self.factor = start, direction, direction_name, factor
         self.image, self.before, self.after, self.target, self.change = image, before, after, target, change
 
@@ -86,8 +106,16 @@ class FoolingRow:
         _classes(axes[0], self.before, self.target)
         _sign(axes[1], f"+ {_factor(self.factor)} ×")
         _picture(axes[2], template_image(self.direction), self.direction_name)
-        axes[2].text(0.5, -0.06, "grey is zero; full contrast at\nthe 99.5th percentile", transform=axes[2].transAxes, ha="center",
-                     va="top", fontsize=8, color=GREY)
+        axes[2].text(
+            0.5,
+            -0.06,
+            "grey is zero; full contrast at\nthe 99.5th percentile",
+            transform=axes[2].transAxes,
+            ha="center",
+            va="top",
+            fontsize=8,
+            color=GREY,
+        )
         _sign(axes[3], "=")
         _picture(axes[4], self.image, self.change)
         _classes(axes[4], self.after, self.target)
@@ -122,8 +150,12 @@ def _classes(axes: Axes, best: list[tuple[int, str, float]], target: int) -> Non
         label = textwrap.shorten(name, 24, placeholder="…") if " " in name else name[:24]
         weight = "bold" if index == target else "normal"
         axes.text(0.02, y, label, transform=axes.transAxes, va="center", fontsize=9, weight=weight)
-        axes.text(0.98, y, percent(probability), transform=axes.transAxes, va="center", ha="right", fontsize=9, weight=weight)
+        axes.text(
+            0.98, y, percent(probability), transform=axes.transAxes, va="center", ha="right", fontsize=9, weight=weight
+        )
 
 
 def _bar(axes: Axes, y: float, width: float, colour: str, alpha: float = 1.0) -> Rectangle:
-    return Rectangle((0, y - 0.05), width, 0.1, transform=axes.transAxes, color=colour, alpha=alpha, lw=0, clip_on=False)
+    return Rectangle(
+        (0, y - 0.05), width, 0.1, transform=axes.transAxes, color=colour, alpha=alpha, lw=0, clip_on=False
+    )

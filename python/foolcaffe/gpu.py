@@ -13,7 +13,9 @@ def has_gpu(caffe_command: list[str]) -> bool:
     if not Path("/dev/nvidiactl").exists() and not Path("/dev/dxg").exists():
         return False
     try:
-        query = subprocess.run([*caffe_command, "device_query", "-gpu", "0"], capture_output=True, timeout=60, check=False)
+        query = subprocess.run(
+            [*caffe_command, "device_query", "-gpu", "0"], capture_output=True, timeout=60, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
     return query.returncode == 0
@@ -37,6 +39,8 @@ def choose(caffe_command: list[str], asked: str) -> str:
         return "0" if asked == "auto" else asked
     if asked == "auto":
         return ""
-    raise FoolCaffeError(f"--gpu {asked}: no GPU that this Caffe can use",
-                         "no NVIDIA driver here, or Caffe was built without CUDA (Debian's is); "
-                         "train on the CPU with --gpu cpu, or take the Docker image with CUDA")
+    raise FoolCaffeError(
+        f"--gpu {asked}: no GPU that this Caffe can use",
+        "no NVIDIA driver here, or Caffe was built without CUDA (Debian's is); "
+        "train on the CPU with --gpu cpu, or take the Docker image with CUDA",
+    )

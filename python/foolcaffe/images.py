@@ -45,7 +45,7 @@ class Rgb8:
 
 @dataclass(frozen=True)
 class BgrPixels:
-    """An image as Caffe sees it: ``array`` is float32, 3 × height × width, BGR, grey levels 0..255, no mean subtracted."""
+    """An image as Caffe sees it: ``array`` is float32, 3 × height × width, BGR, 0..255, no mean subtracted."""
 
     array: npt.NDArray[np.float32]
 
@@ -89,7 +89,9 @@ def read_image(path: PathLike) -> Rgb8:
                 image.load()
                 return Rgb8(_to_rgb(ImageOps.exif_transpose(image)))
     except UnidentifiedImageError:
-        raise FoolCaffeError(f"{path} is no image that can be read", "expected: JPEG, PNG, GIF, BMP, TIFF, WebP") from None
+        raise FoolCaffeError(
+            f"{path} is no image that can be read", "expected: JPEG, PNG, GIF, BMP, TIFF, WebP"
+        ) from None
     except (Image.DecompressionBombError, SyntaxError, ValueError, EOFError, OverflowError) as error:
         raise FoolCaffeError(f"{path} cannot be decoded: {error}") from None
     except OSError as error:

@@ -31,7 +31,8 @@ def scan(root: Path, seed: int = 1) -> Lists:
     """List the images of a dataset in ILSVRC's layout, or in Tiny ImageNet's.
 
     Training images: ``train/<wnid>/…`` at any depth. Validation images: ``val/<wnid>/…``; or ``val/*`` with
-    ``val.txt`` (Caffe's: ``<file> <id>``) beside; or ``val/images/*`` with ``val/val_annotations.txt`` (Tiny ImageNet's).
+    ``val.txt`` (Caffe's: ``<file> <id>``) beside; or ``val/images/*`` with ``val/val_annotations.txt``
+    (Tiny ImageNet's).
     Names: ``synset_words.txt`` or ``words.txt`` in the root, else the wnid.
 
     Args:
@@ -50,8 +51,10 @@ def scan(root: Path, seed: int = 1) -> Lists:
     train = [(path, ids[w]) for w in folders for path in _images(root, root / "train" / w)]
     empty = sorted(set(range(len(ids))) - {label for _, label in train})
     if empty:
-        raise FoolCaffeError(f"{root}/train/{folders[empty[0]]} holds no image"
-                             + (f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""))
+        raise FoolCaffeError(
+            f"{root}/train/{folders[empty[0]]} holds no image"
+            + (f" (and {len(empty) - 1} more)" if len(empty) > 1 else "")
+        )
     val = _validation(root, ids)
     if not val:
         raise FoolCaffeError(f"no validation images in {root}/val")
@@ -70,7 +73,7 @@ def read_list(path: Path, classes: int | None = None) -> list[tuple[str, int]]:
         FoolCaffeError: with the line: an empty line, trailing space, no label, an id out of range, a path twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_bytes().decode("utf-8").split("\n")  # as they are, line ends too
     except FileNotFoundError:
         raise FoolCaffeError(f"no list at {path}", "tools/make_lists.sh writes lists") from None
     except UnicodeDecodeError as error:
@@ -83,7 +86,9 @@ def read_list(path: Path, classes: int | None = None) -> list[tuple[str, int]]:
         name, _, label = line.rpartition(" ")
         expected = "expected: <path> <class id>, one space between, nothing after"
         if line != line.strip() or not name or not re.fullmatch(r"[0-9]+", label):
-            what = "Windows line end" if line.endswith("\r") else "space at an end" if line != line.strip() else "no label"
+            what = (
+                "Windows line end" if line.endswith("\r") else "space at an end" if line != line.strip() else "no label"
+            )
             raise FoolCaffeError(f"{path}:{number}: {what}: {line!r}", expected)
         if classes is not None and int(label) >= classes:
             raise FoolCaffeError(f"{path}:{number}: class id {label} is out of range", f"expected 0..{classes - 1}")
@@ -122,8 +127,10 @@ def _validation(root: Path, ids: dict[str, int]) -> list[tuple[str, int]]:
         return [(path, ids[w]) for w in ids if (folder / w).is_dir() for path in _images(root, folder / w)]
     listing = root / "val.txt"
     if not listing.exists():
-        raise FoolCaffeError(f"{folder} is flat and {listing} is not there, so the labels are unknown",
-                             "put Caffe's val.txt beside it, or sort the images into val/<wnid>/")
+        raise FoolCaffeError(
+            f"{folder} is flat and {listing} is not there, so the labels are unknown",
+            "put Caffe's val.txt beside it, or sort the images into val/<wnid>/",
+        )
     pairs = [line.rstrip().rpartition(" ") for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
     for number, (name, _, label) in enumerate(pairs, 1):
         if not name or not label.isdigit() or int(label) >= len(ids):
@@ -156,7 +163,9 @@ def main(arguments: list[str]) -> int:
     """Parse, scan, write."""
     parser = argparse.ArgumentParser(prog="python -m foolcaffe.lists", description=__doc__)
     parser.add_argument("root", nargs="?", type=Path, metavar="ROOT", help="the dataset's folder")
-    parser.add_argument("out", nargs="?", type=Path, metavar="OUT", help="where train.txt, val.txt, synset_words.txt go")
+    parser.add_argument(
+        "out", nargs="?", type=Path, metavar="OUT", help="where train.txt, val.txt, synset_words.txt go"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the training list's order (default: %(default)s)")
     parser.add_argument("--check", type=Path, metavar="LIST", help="only check a list's lines")
     options = parser.parse_args(arguments)
@@ -169,8 +178,10 @@ def main(arguments: list[str]) -> int:
     for name in ("val", "train"):
         write_text(options.out / f"{name}.txt", "".join(f"{path} {label}\n" for path, label in getattr(lists, name)))
     write_text(options.out / "synset_words.txt", "".join(f"{wnid} {names}\n" for wnid, names in lists.synsets))
-    print(f"{len(lists.synsets)} classes, {len(lists.train)} training and {len(lists.val)} validation images; "
-          f"seed {options.seed}")
+    print(
+        f"{len(lists.synsets)} classes, {len(lists.train)} training and {len(lists.val)} validation images; "
+        f"seed {options.seed}"
+    )
     return 0
 
 

@@ -21,11 +21,16 @@ def plot_loss(path: Path, log: TrainLog, title: str) -> None:
         lost = [i for i, v in log.loss if not math.isfinite(v)]
         if lost:
             upper.axvspan(lost[0], lost[-1] + 1, color="#f4c7c3", label="not finite")
-        for name, axes, colour, label in (("loss", upper, ORANGE, "validation"), ("top1", lower, BLUE, "top-1"),
-                                          ("top5", lower, GREEN, "top-5")):
+        for name, axes, colour, label in (
+            ("loss", upper, ORANGE, "validation"),
+            ("top1", lower, BLUE, "top-1"),
+            ("top5", lower, GREEN, "top-5"),
+        ):
             points = [(i, t[name]) for i, t in sorted(log.tests.items()) if name in t and math.isfinite(t[name])]
             factor = 1 if name == "loss" else 100
-            axes.plot([i for i, _ in points], [factor * v for _, v in points], "o-", ms=3.5, lw=1.2, color=colour, label=label)
+            axes.plot(
+                [i for i, _ in points], [factor * v for _, v in points], "o-", ms=3.5, lw=1.2, color=colour, label=label
+            )
         upper.set_ylabel("loss (nats)")
         upper.set_ylim(bottom=0)
         lower.set_ylabel("validation accuracy (%)")

@@ -6,9 +6,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from foolcaffe import engine
 from foolcaffe.classes import Synsets, read_synsets
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, nearest
+from foolcaffe.gpu import choose
 from foolcaffe.net import Classifier
 from foolcaffe.train import RECORD
 
@@ -35,16 +37,22 @@ class TrainedModel:
         """Load it.
 
         Raises:
-            FoolCaffeError: see :class:`Classifier`; or the names are of another number of classes.
+            FoolCaffeError: see :class:`Classifier`; no such GPU; or the names are of another number of classes.
         """
+        if gpu is not None:  # Caffe would abort
+            choose(engine.command("caffe"), str(gpu))
         net = Classifier(self.deploy, self.weights, self.mean, gpu)
         names = len(self.synsets())
         if names != net.classes:
-            raise FoolCaffeError(f"{self.deploy} has {net.classes} classes, {self.dataset}/synset_words.txt names {names}")
+            raise FoolCaffeError(
+                f"{self.deploy} has {net.classes} classes, {self.dataset}/synset_words.txt names {names}"
+            )
         return net
 
 
-def find_trained(model: str | None, weights: Path | None = None, mean: Path | None = None, build: Path | None = None) -> TrainedModel:
+def find_trained(
+    model: str | None, weights: Path | None = None, mean: Path | None = None, build: Path | None = None
+) -> TrainedModel:
     """A trained model by name or folder; without one, that trained last under ``build/``.
 
     Args:
@@ -60,7 +68,9 @@ def find_trained(model: str | None, weights: Path | None = None, mean: Path | No
     trained = sorted(build.glob(f"*/*/{RECORD}"), key=lambda p: p.stat().st_mtime)
     if model is None:
         if not trained:
-            raise FoolCaffeError(f"no trained model under {build}", "`make train` trains one, `make demo` does everything")
+            raise FoolCaffeError(
+                f"no trained model under {build}", "`make train` trains one, `make demo` does everything"
+            )
         folder = trained[-1].parent
     elif Path(model).is_dir():
         folder = Path(model)
@@ -68,13 +78,17 @@ def find_trained(model: str | None, weights: Path | None = None, mean: Path | No
         found = [p.parent for p in trained if model in (p.parent.name, f"{p.parent.parent.name}/{p.parent.name}")]
         if len(found) != 1:
             known = [f"{p.parent.parent.name}/{p.parent.name}" for p in trained]
-            raise FoolCaffeError(f"{'no' if not found else 'more than one'} trained model {model!r} under {build}",
-                                 nearest(model, known) or f"trained: {', '.join(known) or 'none'}")
+            raise FoolCaffeError(
+                f"{'no' if not found else 'more than one'} trained model {model!r} under {build}",
+                nearest(model, known) or f"trained: {', '.join(known) or 'none'}",
+            )
         folder = found[0]
     if weights is None:
         record = folder / RECORD
         if not record.exists():
-            raise FoolCaffeError(f"{folder} holds no finished model", "`make train` finishes it, or name a snapshot with --weights")
+            raise FoolCaffeError(
+                f"{folder} holds no finished model", "`make train` finishes it, or name a snapshot with --weights"
+            )
         weights = folder / str(json.loads(record.read_text("utf-8"))["weights"])
     own = folder.parent / "mean.binaryproto"
     return TrainedModel(folder, folder / "deploy.prototxt", weights, mean or (own if own.exists() else None))

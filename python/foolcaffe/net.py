@@ -49,13 +49,17 @@ class Classifier:
         self.shape = _input_shape(deploy, parameters)
         self._softmax, self._score = _score_blob(deploy, parameters)
         if not parameters.force_backward:
-            raise FoolCaffeError(f"{deploy} gives no data gradient: force_backward is not set",
-                                 "add the line `force_backward: true` at its top")
+            raise FoolCaffeError(
+                f"{deploy} gives no data gradient: force_backward is not set",
+                "add the line `force_backward: true` at its top",
+            )
         self._mean = np.zeros(self.shape, np.float32)
         if mean is not None:
             self._mean = read_mean(mean)
             if self._mean.shape != self.shape:
-                raise FoolCaffeError(f"the mean {mean} is {_by(self._mean.shape)}, the input of {deploy} is {_by(self.shape)}")
+                raise FoolCaffeError(
+                    f"the mean {mean} is {_by(self._mean.shape)}, the input of {deploy} is {_by(self.shape)}"
+                )
         if gpu is None:
             caffe.set_mode_cpu()
         else:
@@ -67,8 +71,10 @@ class Classifier:
         for name, layer in self._net.params.items():
             for index, blob in enumerate(layer):
                 if not np.isfinite(blob.data).all():
-                    raise FoolCaffeError(f"{weights}: layer {name!r}, blob {index} holds values that are not finite",
-                                         "its training diverged: train it again with a lower base_lr")
+                    raise FoolCaffeError(
+                        f"{weights}: layer {name!r}, blob {index} holds values that are not finite",
+                        "its training diverged: train it again with a lower base_lr",
+                    )
         self.classes = int(np.prod(self._net.blobs[self._score].data.shape[1:]))
         self._input = str(next(iter(self._net.inputs)))
         self.queries = 0
@@ -78,12 +84,16 @@ class Classifier:
         given = {layer.name: [blob_shape(b) for b in layer.blobs] for layer in (weights.layer or weights.layers)}
         for name, layer in self._net.params.items():
             if name not in given or not given[name]:
-                raise FoolCaffeError(f"{file} has no weights for the layer {name!r} of {deploy}",
-                                     f"it has weights for: {', '.join(n for n, b in given.items() if b)}")
+                raise FoolCaffeError(
+                    f"{file} has no weights for the layer {name!r} of {deploy}",
+                    f"it has weights for: {', '.join(n for n, b in given.items() if b)}",
+                )
             wanted = [tuple(blob.data.shape) for blob in layer]
             if [int(np.prod(s)) for s in given[name]] != [int(np.prod(s)) for s in wanted]:
-                raise FoolCaffeError(f"{file} holds weights of another net: layer {name!r} is "
-                                     f"{', '.join(_by(s) for s in given[name])}, {deploy} wants {', '.join(map(_by, wanted))}")
+                raise FoolCaffeError(
+                    f"{file} holds weights of another net: layer {name!r} is "
+                    f"{', '.join(_by(s) for s in given[name])}, {deploy} wants {', '.join(map(_by, wanted))}"
+                )
 
     def scores(self, images: Batch) -> npt.NDArray[np.float32]:
         """Class scores before the softmax: images × classes.
@@ -128,7 +138,9 @@ class Classifier:
         """
         layer = self._net.params.get(self._layer_of_score())
         if layer is None or layer[0].data.shape != (self.classes, int(np.prod(self.shape))):
-            raise FoolCaffeError("this net is not linear: its score layer is not fed by the pixels, so it has no templates")
+            raise FoolCaffeError(
+                "this net is not linear: its score layer is not fed by the pixels, so it has no templates"
+            )
         return np.array(layer[0].data).reshape((self.classes, *self.shape))
 
     def score_offsets(self) -> npt.NDArray[np.float64]:
@@ -197,7 +209,9 @@ def _check_layers(file: Path, parameters: Any) -> None:
     known = list(caffe.layer_type_list())
     for layer in parameters.layer:
         if layer.type not in known:
-            raise FoolCaffeError(f"{file}: layer {layer.name!r} has the unknown type {layer.type!r}", nearest(layer.type, known))
+            raise FoolCaffeError(
+                f"{file}: layer {layer.name!r} has the unknown type {layer.type!r}", nearest(layer.type, known)
+            )
     if not parameters.layer:
         raise FoolCaffeError(f"{file} has no layers")
 
@@ -205,7 +219,9 @@ def _check_layers(file: Path, parameters: Any) -> None:
 def _input_shape(file: Path, parameters: Any) -> tuple[int, int, int]:
     inputs = [layer for layer in parameters.layer if layer.type == "Input"]
     if len(inputs) != 1 or len(inputs[0].input_param.shape) != 1 or len(inputs[0].input_param.shape[0].dim) != 4:
-        raise FoolCaffeError(f"{file}: one Input layer with a shape of four dims was expected", "is it a deploy prototxt?")
+        raise FoolCaffeError(
+            f"{file}: one Input layer with a shape of four dims was expected", "is it a deploy prototxt?"
+        )
     dims = [int(d) for d in inputs[0].input_param.shape[0].dim]
     if dims[1] != 3 or min(dims) < 1:
         raise FoolCaffeError(f"{file}: the input is {_by(tuple(dims))}; N × 3 × height × width was expected")
@@ -216,9 +232,12 @@ def _score_blob(file: Path, parameters: Any) -> tuple[str, str]:
     """The tops of the final Softmax and of what it reads."""
     last = parameters.layer[-1]
     if last.type != "Softmax":
-        raise FoolCaffeError(f"{file}: the last layer is {last.name!r} of type {last.type}; a Softmax over the class scores "
-                             "was expected")
+        raise FoolCaffeError(
+            f"{file}: the last layer is {last.name!r} of type {last.type}; a Softmax over the class scores was expected"
+        )
     if last.bottom[0] == last.top[0]:
-        raise FoolCaffeError(f"{file}: the Softmax {last.name!r} works in place, so the scores before it are lost",
-                             "give its top a name of its own")
+        raise FoolCaffeError(
+            f"{file}: the Softmax {last.name!r} works in place, so the scores before it are lost",
+            "give its top a name of its own",
+        )
     return str(last.top[0]), str(last.bottom[0])

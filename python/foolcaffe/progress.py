@@ -47,7 +47,9 @@ class Progress:
         rate = (self.done - self._initial) / max(self._last - self._start, 1e-9)
         left = f", {(self.total - self.done) / rate:.0f} s left" if rate > 0 and self.done < self.total else ""
         note = f", {self._note}" if self._note else ""
-        print(f"{self.label}: {self.done}/{self.total} {self.unit}, {rate:.1f}/s{left}{note}", file=sys.stderr, flush=True)
+        print(
+            f"{self.label}: {self.done}/{self.total} {self.unit}, {rate:.1f}/s{left}{note}", file=sys.stderr, flush=True
+        )
 
     def say(self, text: str) -> None:
         """A line that does not tear the bar."""

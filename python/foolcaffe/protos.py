@@ -52,21 +52,37 @@ def write_prototxt(path: Path, message: Any, header: str) -> None:
     write_text(path, comment + text_format.MessageToString(message))
 
 
+def read_binary(path: Path, message: str, what: str, how_to_get: str = "") -> Any:
+    """Parse a binary proto.
+
+    Args:
+        path: the file.
+        message: ``NetParameter``, ``SolverState`` or ``BlobProto``.
+        what: what it is called in messages, ``caffemodel`` say.
+        how_to_get: the hint if it is not there.
+
+    Raises:
+        FoolCaffeError: not there, or no such message.
+    """
+    result = getattr(caffe.proto.caffe_pb2, message)()
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise FoolCaffeError(f"no {what} at {path}", how_to_get) from None
+    try:
+        result.ParseFromString(content)
+    except Exception as error:  # protobuf's DecodeError; its class differs between protobuf's versions
+        raise FoolCaffeError(f"{path} is no {what}, or a truncated one: {error}") from None
+    return result
+
+
 def read_weights(path: Path) -> Any:
     """Parse a ``.caffemodel`` and check that every blob is whole.
 
     Raises:
-        FoolCaffeError: not there, truncated, no NetParameter, no blobs, or a blob with fewer values than its shape says.
+        FoolCaffeError: not there, truncated, no NetParameter, no blobs, or a blob of another size than it says.
     """
-    net = caffe.proto.caffe_pb2.NetParameter()
-    try:
-        net.ParseFromString(path.read_bytes())
-    except FileNotFoundError:
-        raise FoolCaffeError(f"no weights at {path}", "`make train` trains them") from None
-    except OSError:
-        raise
-    except Exception as error:  # protobuf's DecodeError; its class differs between protobuf's versions
-        raise FoolCaffeError(f"{path} is no caffemodel, or a truncated one: {error}") from None
+    net = read_binary(path, "NetParameter", "caffemodel", "`make train` trains one")
     layers = list(net.layer) or list(net.layers)
     if not any(layer.blobs for layer in layers):
         raise FoolCaffeError(f"{path} holds no weights")
@@ -76,8 +92,10 @@ def read_weights(path: Path) -> Any:
             for dim in blob_shape(blob):
                 count *= dim
             if len(blob.data) + len(blob.double_data) != count:
-                raise FoolCaffeError(f"{path}: layer {layer.name!r}, blob {index}: {len(blob.data)} values, "
-                                     f"but its shape is {' × '.join(map(str, blob_shape(blob)))}: the file is damaged")
+                raise FoolCaffeError(
+                    f"{path}: layer {layer.name!r}, blob {index}: {len(blob.data)} values, "
+                    f"but its shape is {' × '.join(map(str, blob_shape(blob)))}: the file is damaged"
+                )
     return net
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from foolcaffe import engine, gpu
 from foolcaffe.classes import read_synsets
 from foolcaffe.datums import DatumLMDB
 from foolcaffe.engine import ROOT, caffe
@@ -34,14 +35,14 @@ class Overrides:
     seed: int | None = None
 
 
-def render(model: Path, dataset: Path, out: Path, gpu: bool, overrides: Overrides | None = None) -> None:
+def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overrides | None = None) -> None:
     """Write ``train_val``, ``deploy`` and ``solver.prototxt`` for ``dataset`` into ``out``.
 
     Args:
         model: ``models/<name>``; its solver names the net, whose folder holds the deploy file.
         dataset: ``build/<dataset>`` with LMDBs, mean and ``synset_words.txt``.
         out: ``build/<dataset>/<name>``.
-        gpu: the solver's mode.
+        on_gpu: the solver's mode.
         overrides: of the solver's rate, decay, iterations, seed, and of the init's std.
 
     Raises:
@@ -83,9 +84,12 @@ def render(model: Path, dataset: Path, out: Path, gpu: bool, overrides: Override
     solver.snapshot = max(1, iterations // 4)
     solver.display = min(100, max(1, iterations // 100))
     solver.snapshot_prefix = str(out / out.name)
-    solver.solver_mode = pb["GPU"] if gpu else pb["CPU"]
-    for field, value in (("base_lr", overrides.base_lr), ("weight_decay", overrides.weight_decay),
-                         ("random_seed", overrides.seed)):
+    solver.solver_mode = pb["GPU"] if on_gpu else pb["CPU"]
+    for field, value in (
+        ("base_lr", overrides.base_lr),
+        ("weight_decay", overrides.weight_decay),
+        ("random_seed", overrides.seed),
+    ):
         if value is not None:
             setattr(solver, field, value)
 
@@ -126,7 +130,9 @@ def _named(net: Any, name: str, file: Path) -> Any:
     for layer in net.layer:
         if layer.name == name and layer.type == "InnerProduct":
             return layer
-    raise FoolCaffeError(f"{file} has no InnerProduct layer {name!r}", "train_val and deploy must name the score layer alike")
+    raise FoolCaffeError(
+        f"{file} has no InnerProduct layer {name!r}", "train_val and deploy must name the score layer alike"
+    )
 
 
 def find_model(text: str) -> Path:
@@ -148,7 +154,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--model", required=True, help="models/<name>")
     parser.add_argument("--dataset", type=Path, required=True, help="build/<dataset>")
     parser.add_argument("--out", type=Path, help="default: <dataset>/<name of the model>")
-    parser.add_argument("--gpu", action="store_true", help="solver_mode GPU (default: CPU)")
+    parser.add_argument(
+        "--gpu", default="auto", help="solver_mode GPU if one is there: auto (default), cpu, all, or ids as 0,1"
+    )
     parser.add_argument("--base-lr", type=float)
     parser.add_argument("--weight-decay", type=float)
     parser.add_argument("--std", type=float, help="of the gaussian init")
@@ -159,7 +167,9 @@ def main(arguments: list[str]) -> int:
         raise FoolCaffeError(f"--max-iter {o.max_iter}: at least 1 was expected")
     model = find_model(o.model)
     overrides = Overrides(o.base_lr, o.weight_decay, o.std, o.max_iter, o.seed)
-    render(model, o.dataset, o.out or o.dataset / model.name, o.gpu, overrides)
+    device = gpu.choose(engine.command("caffe"), o.gpu)
+    render(model, o.dataset, o.out or o.dataset / model.name, bool(device), overrides)
+    print(f"{o.out or o.dataset / model.name}: solver_mode {'GPU' if device else 'CPU'}")
     return 0
 
 

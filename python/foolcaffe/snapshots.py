@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from foolcaffe.engine import caffe
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.protos import read_weights
+from foolcaffe.protos import read_binary, read_weights
 
 
 @dataclass(frozen=True)
@@ -41,13 +40,10 @@ def latest(prefix: Path) -> tuple[Snapshot | None, list[str]]:
 
 
 def _problem(iteration: int, state: Path, weights: Path) -> str:
-    message = caffe.proto.caffe_pb2.SolverState()
     try:
-        message.ParseFromString(state.read_bytes())
-    except OSError as error:
-        return f"{state}: {error}"
-    except Exception as error:  # protobuf's DecodeError; its class differs between protobuf's versions
-        return f"{state} is truncated or damaged: {error}"
+        message = read_binary(state, "SolverState", "solverstate")
+    except FoolCaffeError as error:
+        return error.message
     if message.iter != iteration or not message.history:
         return f"{state} is damaged: it says iteration {message.iter} and holds {len(message.history)} histories"
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -14,7 +15,7 @@ from foolcaffe.files import atomic_path
 # Okabe and Ito's palette: told apart by colour-blind readers, and dark enough on white.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#D55E00", "#007A5A", "#B2182B", "#555555"
 DPI = 150
-_RC = {
+_RC: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.spines.top": False,

@@ -35,38 +35,49 @@ def sheet(path: Path, weights: npt.NDArray[np.float32], synsets: list[Synset], t
         each: every template its own scale.
     """
     scale = None if each else float(np.percentile(np.abs(weights), TEMPLATE_PERCENTILE))
-    count = len(weights)
+    count, height, width = len(weights), weights.shape[2], weights.shape[3]
     columns = min(count, max(4, math.ceil(math.sqrt(count * 1.5))))
     rows = math.ceil(count / columns)
-    # Few templates are drawn large; of a thousand each still gets its 64 pixels and a legible name.
-    side = 1.6 if count <= 24 else 0.95 if count <= 300 else 0.72
-    font = 8.0 if count <= 24 else 5.5 if count <= 300 else 4.2
-    letters = int(side * 72 / (font * 0.56))
-    label, head = font / 72 * 1.9, 0.45
-    width, height = columns * (side + 0.06) + 0.1, rows * (side + label) + head
+    # Every template pixel is a whole number of the sheet's pixels, so that none is drawn wider than its neighbour.
+    zoom = max(1, round((256 if count <= 24 else 128) / max(height, width)))
+    font = 8.0 if count <= 24 else 5.5
+    gap, label, head = 10, round(font / 72 * DPI * 1.7), 60
+    cell_height, cell_width = height * zoom + label, width * zoom + gap
+    canvas = np.full((head + rows * cell_height + gap, gap + columns * cell_width, 3), 255, np.uint8)
     with styled():
-        figure = Figure(figsize=(width, height))
+        figure = Figure(figsize=(canvas.shape[1] / DPI, canvas.shape[0] / DPI))
         for index, (row, synset) in enumerate(zip(weights, synsets)):
             line, column = divmod(index, columns)
-            left, low = 0.08 + column * (side + 0.06), height - head - line * (side + label) - side
-            axes = figure.add_axes((left / width, low / height, side / width, side / height))
-            axes.imshow(template_image(row, scale).array, interpolation="nearest")
-            axes.axis("off")
+            top, left = head + line * cell_height, gap + column * cell_width
+            picture = template_image(row, scale).array.repeat(zoom, axis=0).repeat(zoom, axis=1)
+            canvas[top : top + height * zoom, left : left + width * zoom] = picture
+            letters = int(width * zoom / (font / 72 * DPI * 0.56))
             name = synset.name if len(synset.name) <= letters else synset.name[: letters - 1] + "…"
-            figure.text((left + side / 2) / width, (low - 0.02) / height, name, fontsize=font, ha="center", va="top")
+            x, y = left + width * zoom / 2, top + height * zoom + 3
+            figure.text(x / canvas.shape[1], 1 - y / canvas.shape[0], name, fontsize=font, ha="center", va="top")
         told = "each at its own scale" if scale is None else f"full contrast = ±{scale:.2g} score per grey level"
-        figure.text(0.08 / width, 1 - 0.1 / height, f"{title}; {told}", fontsize=9 if width > 6 else 7, color=GREY, va="top")
+        size = 9 if canvas.shape[1] > 900 else 6.5
+        figure.text(
+            gap / canvas.shape[1], 1 - 14 / canvas.shape[0], f"{title}; {told}", fontsize=size, color=GREY, va="top"
+        )
+        figure.figimage(canvas, origin="upper", zorder=-1)
         save(figure, path)
 
 
 def main(arguments: list[str]) -> int:
     """Parse, draw."""
-    parser = argparse.ArgumentParser(prog="python -m foolcaffe.templates", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m foolcaffe.templates", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", help="build/<dataset>/<model>, or its name (default: trained last)")
     parser.add_argument("--weights", type=Path, help="another .caffemodel than the finished one")
-    parser.add_argument("--class", dest="classes", action="append", metavar="ID|WNID|NAME",
-                        help="only this class, as a PNG of the net's size; may be given several times")
+    parser.add_argument(
+        "--class",
+        dest="classes",
+        action="append",
+        metavar="ID|WNID|NAME",
+        help="only this class, as a PNG of the net's size; may be given several times",
+    )
     parser.add_argument("--each", action="store_true", help="every template at its own scale")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: the model's folder")
     parser.add_argument("--quiet", action="store_true")
@@ -79,7 +90,13 @@ def main(arguments: list[str]) -> int:
     out: Path = options.out or model.folder
     if not chosen:
         path = out / "templates.png"
-        sheet(path, weights, list(synsets), f"{model.dataset.name}, {model.folder.name}: {len(weights)} templates", options.each)
+        sheet(
+            path,
+            weights,
+            list(synsets),
+            f"{model.dataset.name}, {model.folder.name}: {len(weights)} templates",
+            options.each,
+        )
         print(path)
     scale = None if options.each else float(np.percentile(np.abs(weights), TEMPLATE_PERCENTILE))
     for synset in chosen:
@@ -88,7 +105,10 @@ def main(arguments: list[str]) -> int:
         print(path)
     if not options.quiet:
         norms = np.linalg.norm(weights.reshape(len(weights), -1), axis=1)
-        print(f"weight norms: {norms.min():.3g} to {norms.max():.3g}, median {np.median(norms):.3g}; {DPI} dpi", file=sys.stderr)
+        print(
+            f"weight norms: {norms.min():.3g} to {norms.max():.3g}, median {np.median(norms):.3g}; {DPI} dpi",
+            file=sys.stderr,
+        )
     return 0
 
 

@@ -70,7 +70,9 @@ def draw(path: Path, example: Toy, step: float) -> None:
         left.set_ylabel("input")
         left.legend(loc="lower left")
         left.set_title(f"score w·x: {example.score:g} → {example.score_ad:g}".replace("-", "−"))
-        bars = right.bar(["x", f"x + {step:g} w"], [example.probability, example.probability_ad], color=[BLUE, ORANGE], width=0.6)
+        bars = right.bar(
+            ["x", f"x + {step:g} w"], [example.probability, example.probability_ad], color=[BLUE, ORANGE], width=0.6
+        )
         right.bar_label(bars, [f"{example.probability:.4f}", f"{example.probability_ad:.4f}"])
         right.axhline(0.5, color=GREY, lw=0.8, ls="--")
         right.set_ylim(0, 1)
@@ -81,10 +83,13 @@ def draw(path: Path, example: Toy, step: float) -> None:
 
 def main(arguments: list[str]) -> int:
     """Print every number of the example, and draw it."""
-    parser = argparse.ArgumentParser(prog="python -m foolcaffe.toy", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m foolcaffe.toy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--step", type=float, default=STEP, help="how much of w is added (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=ROOT / "build" / "toy.png", help="the figure (default: build/toy.png)")
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "build" / "toy.png", help="the figure (default: build/toy.png)"
+    )
     options = parser.parse_args(arguments)
     example = toy(step=options.step)
 

@@ -30,10 +30,14 @@ from foolcaffe.snapshots import latest
 RECORD = "trained.json"
 """Written last: a folder that has it holds a finished model."""
 
-RATE_TOO_HIGH = ("the learning rate is far too high for this input, as the post found: AlexNet's 0.01 explodes at once, "
-                 "1e-7 does not\nlower base_lr in solver.prototxt (about 1e-7 for 64×64 pixels of 0..255)")
-INIT_TOO_LARGE = ("the first loss is {first:.1f}, far above -log(1/classes): the weights begin too large, as the post found "
-                  "with std 0.01\nlower the gaussian filler's std in train_val.prototxt (the post: 0.0001)")
+RATE_TOO_HIGH = (
+    "the learning rate is far too high for this input, as the post found: AlexNet's 0.01 explodes at once, "
+    "1e-7 does not\nlower base_lr in solver.prototxt (about 1e-7 for 64×64 pixels of 0..255)"
+)
+INIT_TOO_LARGE = (
+    "the first loss is {first:.1f}, far above -log(1/classes): the weights begin too large, as the post found "
+    "with std 0.01\nlower the gaussian filler's std in train_val.prototxt (the post: 0.0001)"
+)
 
 
 def train(folder: Path, asked_gpu: str = "auto", quiet: bool = False) -> int:
@@ -66,9 +70,12 @@ def train(folder: Path, asked_gpu: str = "auto", quiet: bool = False) -> int:
         if device:
             arguments += ["-gpu", device]
         if not quiet:
-            print(f"training {folder} on {'GPU ' + device if device else 'the CPU'}, "
-                  + (f"on from iteration {start}" if snapshot else "from the beginning")
-                  + f" to {solver.max_iter}; log: {folder / 'train.log'}", file=sys.stderr)
+            print(
+                f"training {folder} on {'GPU ' + device if device else 'the CPU'}, "
+                + (f"on from iteration {start}" if snapshot else "from the beginning")
+                + f" to {solver.max_iter}; log: {folder / 'train.log'}",
+                file=sys.stderr,
+            )
         seconds = -time.monotonic()
         log, code = _run(arguments, folder / "train.log", solver.max_iter, start, lock, quiet)
         seconds += time.monotonic()
@@ -82,17 +89,32 @@ def train(folder: Path, asked_gpu: str = "auto", quiet: bool = False) -> int:
             print(f"stopped before the end; {at}; the same command goes on from there", file=sys.stderr)
             return EXIT_INTERRUPTED
         tests = whole.tests[max(whole.tests)] if whole.tests else {}
-        write_json(folder / RECORD, {
-            "model": folder.name, "weights": finished.weights.name, "sha256": sha256(finished.weights),
-            "iterations": finished.iteration, "resumed_from": start, "seconds": round(seconds, 1),
-            "engine": engine.name(), "device": f"GPU {device}" if device else "CPU", "seed": int(solver.random_seed),
-            "base_lr": _exact(solver.base_lr), "weight_decay": _exact(solver.weight_decay),
-            "first_loss": whole.loss[0][1], "last_loss": whole.loss[-1][1], "test": tests,
-        })
+        write_json(
+            folder / RECORD,
+            {
+                "model": folder.name,
+                "weights": finished.weights.name,
+                "sha256": sha256(finished.weights),
+                "iterations": finished.iteration,
+                "resumed_from": start,
+                "seconds": round(seconds, 1),
+                "engine": engine.name(),
+                "device": f"GPU {device}" if device else "CPU",
+                "seed": int(solver.random_seed),
+                "base_lr": _exact(solver.base_lr),
+                "weight_decay": _exact(solver.weight_decay),
+                "first_loss": whole.loss[0][1],
+                "last_loss": whole.loss[-1][1],
+                "test": tests,
+            },
+        )
     if not quiet:
-        print(f"trained: {finished.weights}; loss {whole.loss[0][1]:.2f} → {whole.loss[-1][1]:.2f}"
-              + "".join(f", {name} {100 * tests[name]:.1f} %" for name in ("top1", "top5") if name in tests)
-              + f"; plot: {folder / 'loss.png'}", file=sys.stderr)
+        print(
+            f"trained: {finished.weights}; loss {whole.loss[0][1]:.2f} → {whole.loss[-1][1]:.2f}"
+            + "".join(f", {name} {100 * tests[name]:.1f} %" for name in ("top1", "top5") if name in tests)
+            + f"; plot: {folder / 'loss.png'}",
+            file=sys.stderr,
+        )
     return 0
 
 
@@ -101,23 +123,29 @@ def _exact(value: float) -> float:
 
 
 def _title(folder: Path, solver: Any) -> str:
-    return (f"{folder.parent.name}: {folder.name}, rate {solver.base_lr:.3g}, weight decay {solver.weight_decay:.4g}, "
-            f"seed {solver.random_seed}")
+    return (
+        f"{folder.parent.name}: {folder.name}, rate {solver.base_lr:.3g}, weight decay {solver.weight_decay:.4g}, "
+        f"seed {solver.random_seed}"
+    )
 
 
 def _raise_if_failed(log: TrainLog, whole: TrainLog, code: int, folder: Path) -> None:
     if whole.diverged:
         hint = INIT_TOO_LARGE.format(first=whole.loss[0][1]) if whole.bad_start else RATE_TOO_HIGH
         iteration, loss = whole.loss[-1]
-        raise FoolCaffeError(f"the training diverged: the loss is {loss:.4g} at iteration {iteration}", hint
-                             + f"\nthen begin anew: remove {folder}/*_iter_*")
+        raise FoolCaffeError(
+            f"the training diverged: the loss is {loss:.4g} at iteration {iteration}",
+            hint + f"\nthen begin anew: remove {folder}/*_iter_*",
+        )
     if whole.bad_start:
         print("warning: " + INIT_TOO_LARGE.format(first=whole.loss[0][1]), file=sys.stderr)
     if log.fatal or code not in (0, -signal.SIGINT):
         free = os.statvfs(folder)
         if free.f_bavail * free.f_frsize < 1 << 24:
-            raise FoolCaffeError(f"caffe train failed and the disk of {folder} is full",
-                                 "make room and run it again: it goes on from the latest whole snapshot")
+            raise FoolCaffeError(
+                f"caffe train failed and the disk of {folder} is full",
+                "make room and run it again: it goes on from the latest whole snapshot",
+            )
         tail = log.fatal or f"it ended with {'signal ' + str(-code) if code < 0 else 'exit code ' + str(code)}"
         raise FoolCaffeError(f"caffe train failed: {tail}", f"the whole log is {folder / 'train.log'}")
 
@@ -128,8 +156,14 @@ def _run(arguments: list[str], log_file: Path, total: int, start: int, lock: int
     environment = {**os.environ, "GLOG_logtostderr": "1", "GLOG_minloglevel": "0"}
     # The child keeps the lock open: were this process killed, a second run could not start beside the first.
     with log_file.open("ab") as out, Progress(total, "iterations", "train", quiet, start) as progress:
-        child = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment,
-                                 start_new_session=True, pass_fds=(lock,))
+        child = subprocess.Popen(
+            arguments,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+            pass_fds=(lock,),
+        )
         interrupts = 0
 
         def forward(signum: int, frame: object) -> None:
@@ -140,7 +174,7 @@ def _run(arguments: list[str], log_file: Path, total: int, start: int, lock: int
 
         before = {s: signal.signal(s, forward) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
-            assert child.stderr is not None  # noqa: S101 - for the type checker: PIPE was asked for
+            assert child.stderr is not None
             for raw in child.stderr:
                 out.write(raw)
                 out.flush()
@@ -152,6 +186,7 @@ def _run(arguments: list[str], log_file: Path, total: int, start: int, lock: int
                     note += f", top-1 {100 * tests['top1']:.1f} %" if "top1" in tests else ""
                     progress.advance(max(0, int(match.group(1)) - progress.done), note)
             code = child.wait()
+            child.stderr.close()
         except BaseException:
             child.kill()
             child.wait()

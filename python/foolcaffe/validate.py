@@ -17,8 +17,9 @@ SHOWN = 10
 """Differences of a kind that are printed one by one; the rest is counted."""
 
 
-def differences(database: Path, listing: Path, root: Path | None, size: int, classes: int, bad: Path | None,
-                quiet: bool = False) -> list[str]:
+def differences(
+    database: Path, listing: Path, root: Path | None, size: int, classes: int, bad: Path | None, quiet: bool = False
+) -> list[str]:
     """What an LMDB lacks, has too much, or has otherwise than its list says; empty if nothing.
 
     Args:
@@ -38,7 +39,10 @@ def differences(database: Path, listing: Path, root: Path | None, size: int, cla
     expected = {f"{i:08d}_{path}": label for i, (path, label) in enumerate(entries) if path not in skipped}
     found: list[str] = []
     seen = 0
-    with DatumLMDB(database) as records, Progress(len(records), "records", f"validate {database.name}", quiet) as progress:
+    with (
+        DatumLMDB(database) as records,
+        Progress(len(records), "records", f"validate {database.name}", quiet) as progress,
+    ):
         for key, value in records.items():
             progress.advance()
             seen += 1
@@ -57,8 +61,12 @@ def differences(database: Path, listing: Path, root: Path | None, size: int, cla
                 found.append(f"record {key!r} is {' × '.join(map(str, record.pixels.shape))}, not 3 × {size} × {size}")
     found += [f"{listing} names {key[9:]} (line {int(key[:8]) + 1}), which {database} lacks" for key in expected]
     if found:
-        found.insert(0, f"{database} has {seen} records, {listing} has {len(entries)} lines"
-                        + (f", {len(skipped)} skipped as bad" if skipped else "") + (f"; images under {root}" if root else ""))
+        found.insert(
+            0,
+            f"{database} has {seen} records, {listing} has {len(entries)} lines"
+            + (f", {len(skipped)} skipped as bad" if skipped else "")
+            + (f"; images under {root}" if root else ""),
+        )
     return found
 
 
@@ -106,8 +114,10 @@ def main(arguments: list[str]) -> int:
             found.append(f"{options.mean} is {' × '.join(map(str, shape))}, not 3 × {options.size} × {options.size}")
     if found:
         rest = f"\n… and {len(found) - 1 - SHOWN} more differences" if len(found) - 1 > SHOWN else ""
-        raise FoolCaffeError(f"{options.database} is not what {options.list} says",
-                             "\n".join(found[: SHOWN + 1]) + rest + "\nremove it and build it again: `make lmdb`")
+        raise FoolCaffeError(
+            f"{options.database} is not what {options.list} says",
+            "\n".join(found[: SHOWN + 1]) + rest + "\nremove it and build it again: `make lmdb`",
+        )
     print(f"{options.database}: every record is as {options.list} says")
     return 0
 

@@ -34,6 +34,8 @@ def verify(net: Classifier, png: Path, start: Rgb8, criterion: Criterion) -> Ver
             raise FoolCaffeError(f"{png} is no PNG")
     image = read_image(png)
     if image.size != start.size:
-        raise FoolCaffeError(f"{png} is {image.size[0]} × {image.size[1]} pixels, the start {start.size[0]} × {start.size[1]}")
+        raise FoolCaffeError(
+            f"{png} is {image.size[0]} × {image.size[1]} pixels, the start {start.size[0]} × {start.size[1]}"
+        )
     probabilities = net.probabilities(image.to_bgr())
     return Verdict(bool(criterion.met(probabilities)[0]), probabilities[0], Distances.between(image.array, start.array))

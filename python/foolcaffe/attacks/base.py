@@ -15,6 +15,9 @@ from foolcaffe.images import BgrPixels, Rgb8
 Batch = Union[BgrPixels, npt.NDArray[np.float32]]
 Floats = npt.NDArray[np.float32]
 NORMS = ("l2", "linf")
+MARGIN = 1e-4
+"""What a search goes beyond the criterion, in nats: float32 sums differ by some 1e-5 between a batch and a single
+image, between machines and between engines, and a fooling image shall fool all of them."""
 
 
 class Scores(Protocol):
@@ -62,13 +65,22 @@ class Criterion:
 
     def __post_init__(self) -> None:
         if self.confidence is not None and not 0 < self.confidence < 1:
-            raise FoolCaffeError(f"confidence {self.confidence} is out of range", "expected more than 0 and less than 1, as 0.99")
+            raise FoolCaffeError(
+                f"confidence {self.confidence} is out of range", "expected more than 0 and less than 1, as 0.99"
+            )
         if self.target is None and self.label is None:
-            raise FoolCaffeError("neither a target nor a label was given", "target: the class to be seen; label: the class not to be seen")
+            raise FoolCaffeError(
+                "neither a target nor a label was given",
+                "target: the class to be seen; label: the class not to be seen",
+            )
         if self.target is not None and self.target == self.label:
-            raise FoolCaffeError(f"the target {self.target} is the label itself: there is nothing to fool", "choose another target")
+            raise FoolCaffeError(
+                f"the target {self.target} is the label itself: there is nothing to fool", "choose another target"
+            )
         if self.target is None and self.confidence is not None:
-            raise FoolCaffeError("a confidence needs a target", "without one, the attack ends when the label is not the best class")
+            raise FoolCaffeError(
+                "a confidence needs a target", "without one, the attack ends when the label is not the best class"
+            )
 
     def check(self, classes: int) -> None:
         """Refuse a class that the net has not.
@@ -78,22 +90,29 @@ class Criterion:
         """
         for name, index in (("target", self.target), ("label", self.label)):
             if index is not None and not 0 <= index < classes:
-                raise FoolCaffeError(f"{name} {index} is out of range: the net has {classes} classes", f"expected 0..{classes - 1}")
+                raise FoolCaffeError(
+                    f"{name} {index} is out of range: the net has {classes} classes", f"expected 0..{classes - 1}"
+                )
 
     @property
     def sought(self) -> int:
         """The class that decides: the target, or the label that is to be left."""
         return self.target if self.target is not None else int(self.label or 0)
 
-    def met(self, probabilities: Floats) -> npt.NDArray[np.bool_]:
-        """For each row of probabilities (images × classes), whether it is fooled."""
+    def met(self, probabilities: Floats, margin: float = 0.0) -> npt.NDArray[np.bool_]:
+        """For each row of probabilities, whether it is fooled.
+
+        Args:
+            probabilities: images × classes.
+            margin: by how much more, in nats of log odds. A search asks for :data:`MARGIN`; who judges asks for none.
+        """
         own = probabilities[:, self.sought]
-        others = np.delete(probabilities, self.sought, axis=1).max(axis=1, initial=-1.0)
+        others = np.delete(probabilities, self.sought, axis=1).max(axis=1, initial=0.0)
         if self.target is None:
-            return np.asarray(others > own)
-        met: npt.NDArray[np.bool_] = own > others
+            return np.asarray(others > own * (1 + margin))
+        met: npt.NDArray[np.bool_] = own > others * (1 + margin)
         if self.confidence is not None:
-            met &= own >= self.confidence
+            met &= own >= self.confidence + margin * self.confidence * (1 - self.confidence)
         return met
 
     def confidences(self, probabilities: Floats) -> Floats:

@@ -12,9 +12,18 @@ from foolcaffe.images import Rgb8
 from foolcaffe.progress import Progress
 
 
-def attack_all(net: Scores, starts: Sequence[Rgb8], targets: Sequence[int | None], *, method: str = "exact",
-               labels: Sequence[int] | None = None, confidence: float | None = None, quiet: bool = True, seed: int = 0,
-               **options: Any) -> list[list[Result | None]]:
+def attack_all(
+    net: Scores,
+    starts: Sequence[Rgb8],
+    targets: Sequence[int | None],
+    *,
+    method: str = "exact",
+    labels: Sequence[int] | None = None,
+    confidence: float | None = None,
+    quiet: bool = True,
+    seed: int = 0,
+    **options: Any,
+) -> list[list[Result | None]]:
     """Fool every image into every target: ``results[image][target]``.
 
     What a net has in common is computed once (the Gram matrix of the exact attack, say); every result is judged as the
@@ -44,11 +53,18 @@ def attack_all(net: Scores, starts: Sequence[Rgb8], targets: Sequence[int | None
             before = net.probabilities(start.to_bgr())
             row: list[Result | None] = []
             for target in targets:
-                criterion = Criterion(target=target, confidence=confidence) if target is not None else \
-                    Criterion(label=(labels or [])[i])
+                criterion = (
+                    Criterion(target=target, confidence=confidence)
+                    if target is not None
+                    else Criterion(label=(labels or [])[i])
+                )
                 criterion.check(net.classes)
                 met = bool(criterion.met(before)[0])
-                row.append(None if met else run(method, net, start, criterion, seed=seed + i * len(targets) + len(row), **options))
+                row.append(
+                    None
+                    if met
+                    else run(method, net, start, criterion, seed=seed + i * len(targets) + len(row), **options)
+                )
                 progress.advance()
             rows.append(row)
     return rows

@@ -28,14 +28,22 @@ class SklearnScores:
     def __init__(self, model: Any, shape: tuple[int, int, int]) -> None:
         labels = getattr(model, "classes_", None)
         if labels is None:
-            raise FoolCaffeError(f"{type(model).__name__} is not fitted, or is no classifier", "call its fit(rows, labels) first")
+            raise FoolCaffeError(
+                f"{type(model).__name__} is not fitted, or is no classifier", "call its fit(rows, labels) first"
+            )
         if not np.array_equal(labels, np.arange(len(labels))):
-            raise FoolCaffeError(f"the classes of {type(model).__name__} are not 0..{len(labels) - 1}", "encode the labels")
+            raise FoolCaffeError(
+                f"the classes of {type(model).__name__} are not 0..{len(labels) - 1}", "encode the labels"
+            )
         features = getattr(model, "n_features_in_", int(np.prod(shape)))
         if features != int(np.prod(shape)):
-            raise FoolCaffeError(f"{type(model).__name__} was fitted on {features} values an image, {shape} has {int(np.prod(shape))}")
+            raise FoolCaffeError(
+                f"{type(model).__name__} was fitted on {features} values an image, {shape} has {int(np.prod(shape))}"
+            )
         if not (hasattr(model, "predict_proba") or hasattr(model, "decision_function")):
-            raise FoolCaffeError(f"{type(model).__name__} gives labels only, no scores", "predict_proba or decision_function is needed")
+            raise FoolCaffeError(
+                f"{type(model).__name__} gives labels only, no scores", "predict_proba or decision_function is needed"
+            )
         self.model, self.shape, self.classes, self.queries = model, shape, len(labels), 0
 
     @staticmethod

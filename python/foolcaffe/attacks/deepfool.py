@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foolcaffe.attacks.base import Budget, Criterion, Floats, Gradients, Result
+from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Floats, Gradients, Result
 from foolcaffe.attacks.dual import nonnegative
 from foolcaffe.attacks.ray import shorten
 from foolcaffe.attacks.search import BOUNDS, Search
@@ -16,8 +16,17 @@ OVERSHOOT = 0.02
 """How far each step goes beyond the boundary (the paper's η), and half as much again each time, for rounding takes some back."""
 
 
-def deepfool(net: Gradients, start: Rgb8, criterion: Criterion, *, eps: float | None = None, steps: int = 50,
-             bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
+def deepfool(
+    net: Gradients,
+    start: Rgb8,
+    criterion: Criterion,
+    *,
+    eps: float | None = None,
+    steps: int = 50,
+    bounds: tuple[float, float] = BOUNDS,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Result:
     """Least-norm steps to the boundaries of the net's linearisation (Moosavi-Dezfooli, Fawzi and Frossard 2016, algorithm 2).
 
     Untargeted, as in the paper: to the nearest of the boundaries between the label and the best others. Targeted: the
@@ -60,7 +69,7 @@ def deepfool(net: Gradients, start: Rgb8, criterion: Criterion, *, eps: float | 
             total += move.reshape(x.shape).astype(np.float32)
             x = search.project(search.base + (1 + OVERSHOOT * min(1.5**step, 10.0)) * total)
             search.steps += 1
-            if bool(criterion.met(search.look(x))[0]):
+            if bool(criterion.met(search.look(x), MARGIN)[0]):
                 break
         shorten(search)
     return search.result()

@@ -38,7 +38,9 @@ class Transfer:
         return self.borrowed / self.own if self.own > 0 else np.inf
 
 
-def direction(net: Scores, found: Result, start: Rgb8, own: Result, criterion: Criterion, *, budget: Budget | None = None) -> Transfer:
+def direction(
+    net: Scores, found: Result, start: Rgb8, own: Result, criterion: Criterion, *, budget: Budget | None = None
+) -> Transfer:
     """Go from ``start`` along the perturbation ``found`` on another image until the criterion is met.
 
     Args:
@@ -55,7 +57,9 @@ def direction(net: Scores, found: Result, start: Rgb8, own: Result, criterion: C
     a = found.raw.array - found.start.to_bgr().array
     b = own.raw.array - own.start.to_bgr().array
     if not a.any() or not b.any():
-        raise FoolCaffeError("a result without a perturbation gives no direction", "its start may meet the criterion already")
+        raise FoolCaffeError(
+            "a result without a perturbation gives no direction", "its start may meet the criterion already"
+        )
     result = along_ray(net, start, a, criterion, budget=budget)
     cosine = float((a.astype(np.float64) * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b)))
     return Transfer(own.distances.l2, result.distances.l2 if result.success["image"] else np.inf, cosine, result)

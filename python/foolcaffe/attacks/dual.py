@@ -202,7 +202,9 @@ def nonnegative(g: Matrix, b: Vector) -> Vector:
     return lam
 
 
-def maximise(problem: Problem, lam: Vector, h: float = SMOOTH, tolerance: float = TOLERANCE, rounds: int = 30) -> Vector:
+def maximise(
+    problem: Problem, lam: Vector, h: float = SMOOTH, tolerance: float = TOLERANCE, rounds: int = 30
+) -> Vector:
     """Raise g from λ until no rival outside the active set is ahead: Newton on the active ones, then look at all.
 
     Returns the last λ, whatever happened: a bound taken from it is rigorous. If there is no solution, λ grows until it
@@ -229,8 +231,13 @@ def _scale(problem: Problem) -> float:
     return max(float(np.abs(problem.deficit).max(initial=0.0)), 1e-12)
 
 
-def _on(problem: Problem, lam: Vector, active: npt.NDArray[np.intp], h: float, tolerance: float,
-        ) -> tuple[Vector, bool]:
+def _on(
+    problem: Problem,
+    lam: Vector,
+    active: npt.NDArray[np.intp],
+    h: float,
+    tolerance: float,
+) -> tuple[Vector, bool]:
     """Maximise over the active λ; the others stay zero."""
     net = problem.net
     few = len(active) <= FEW
@@ -265,8 +272,13 @@ class Seen:
     curve: Optional[Matrix]
 
 
-def _newton(look: Callable[[Vector], Seen], x: Vector, gram: Matrix, tolerance: float, hopeless: Callable[[Vector], bool],
-            ) -> tuple[Vector, bool]:
+def _newton(
+    look: Callable[[Vector], Seen],
+    x: Vector,
+    gram: Matrix,
+    tolerance: float,
+    hopeless: Callable[[Vector], bool],
+) -> tuple[Vector, bool]:
     """Projected Newton (Bertsekas 1982); the last λ, and whether the gradient vanished.
 
     Args:
@@ -285,8 +297,12 @@ def _newton(look: Callable[[Vector], Seen], x: Vector, gram: Matrix, tolerance: 
         hessian = seen.hessian() + (0.0 if seen.curve is None else seen.curve)
         direction = np.zeros(len(x))
         index = np.flatnonzero(free)
-        direction[index] = _solve(hessian[np.ix_(index, index)], gram[np.ix_(index, index)], seen.gradient[index],
-                                  LONGEST * max(float(x.max()), float((np.abs(seen.gradient) / diagonal).max())))
+        direction[index] = _solve(
+            hessian[np.ix_(index, index)],
+            gram[np.ix_(index, index)],
+            seen.gradient[index],
+            LONGEST * max(float(x.max()), float((np.abs(seen.gradient) / diagonal).max())),
+        )
         step = 1.0
         for _ in range(30):
             new = np.maximum(x + step * direction, 0)

@@ -27,8 +27,17 @@ class Elite:
     confidence: float
 
 
-def evolve(net: Scores, start: Rgb8, criterion: Criterion, *, encoding: str = "pattern", steps: int = 300,
-           bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
+def evolve(
+    net: Scores,
+    start: Rgb8,
+    criterion: Criterion,
+    *,
+    encoding: str = "pattern",
+    steps: int = 300,
+    bounds: tuple[float, float] = BOUNDS,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Result:
     """An image for one class by :func:`evolve_many`; ``start`` is where a direct encoding begins.
 
     Args:
@@ -56,8 +65,16 @@ def evolve(net: Scores, start: Rgb8, criterion: Criterion, *, encoding: str = "p
     return search.result()
 
 
-def evolve_many(net: Scores, targets: Sequence[int], *, encoding: str = "pattern", steps: int = 300, confidence: float = 0.99,
-                budget: Budget | None = None, seed: int = 0) -> dict[int, Elite]:
+def evolve_many(
+    net: Scores,
+    targets: Sequence[int],
+    *,
+    encoding: str = "pattern",
+    steps: int = 300,
+    confidence: float = 0.99,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> dict[int, Elite]:
     """One archive of champions, one a class; each child may become the champion of any class (MAP-Elites).
 
     Nguyen, Yosinski and Clune 2015, section 2.2 and 2.3: images that win one class seed others. Ends when every class

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from foolcaffe.attacks.base import Budget, Certificate, Criterion, Result
+from foolcaffe.attacks.base import MARGIN, Budget, Certificate, Criterion, Result
 from foolcaffe.attacks.dual import Problem, Vector, maximise, outside, support, unboxed
 from foolcaffe.attacks.linear import LinearNet, linear_net
 from foolcaffe.attacks.search import BOUNDS, Search
@@ -42,8 +42,17 @@ class Solution:
     certificate: Certificate
 
 
-def exact(net: Classifier, start: Rgb8, criterion: Criterion, *, norm: str = "l2", eps: float | None = None,
-          bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
+def exact(
+    net: Classifier,
+    start: Rgb8,
+    criterion: Criterion,
+    *,
+    norm: str = "l2",
+    eps: float | None = None,
+    bounds: tuple[float, float] = BOUNDS,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Result:
     """The smallest change that fools a linear net, with a certificate; and the best 8-bit image, with a bound of its own.
 
     Karpathy 2015 adds a fraction of the weights; this is the fraction of the fewest weights that there can be: of the
@@ -85,7 +94,7 @@ def exact(net: Classifier, start: Rgb8, criterion: Criterion, *, norm: str = "l2
             search.spend(2)
             search.steps = 1
             probabilities = net.probabilities(levels)
-            met = bool(criterion.met(probabilities)[0]) and bool(criterion.met(net.probabilities(raw))[0])
+            met = bool(criterion.met(probabilities, MARGIN / 2)[0]) and bool(criterion.met(net.probabilities(raw))[0])
             if eps is None or _norm(solution.levels, norm) <= eps:
                 search.remember(raw, levels, probabilities)
             else:
@@ -107,8 +116,15 @@ def _margins(linear: LinearNet, criterion: Criterion) -> list[float]:
     return [usual, 4 * usual, 16 * usual]
 
 
-def solve(linear: LinearNet, x: Vector, low: Vector, high: Vector, criterion: Criterion, norm: str, margin: float,
-          ) -> Solution | None:
+def solve(
+    linear: LinearNet,
+    x: Vector,
+    low: Vector,
+    high: Vector,
+    criterion: Criterion,
+    norm: str,
+    margin: float,
+) -> Solution | None:
     """The optimum from pixels x (D, BGR) for a change in low..high, or None if it is proved that there is none.
 
     Args:
@@ -117,7 +133,8 @@ def solve(linear: LinearNet, x: Vector, low: Vector, high: Vector, criterion: Cr
         low, high: the box of the change, whole numbers.
         criterion: target and confidence if any, or label.
         norm: ``l2`` or ``linf``.
-        margin: by how much, in score, C is to be met more than exactly; the certificate is for no margin at all.
+        margin: by how much, in score, C is to be met more than exactly; a PNG goes beyond by MARGIN at least. The
+            certificate is for no margin at all.
     """
     scores = linear.scores(x)
     method = _l2 if norm == "l2" else _linf
@@ -129,11 +146,20 @@ def solve(linear: LinearNet, x: Vector, low: Vector, high: Vector, criterion: Cr
     # Untargeted: one constraint a rival, those first that would be nearest without box and rounding; that tells when to end.
     label = criterion.sought
     order = np.delete(np.arange(len(scores)), label)
-    simple = np.array([(scores[label] - scores[j]) / max(_dual_norm(linear.rows[j] - linear.rows[label], norm), 1e-300) for j in order])
+    simple = np.array(
+        [
+            (scores[label] - scores[j]) / max(_dual_norm(linear.rows[j] - linear.rows[label], norm), 1e-300)
+            for j in order
+        ]
+    )
     best: Solution | None = None
     proved, proved_png = np.inf, np.inf
     for i in np.argsort(simple, kind="stable"):
-        if best is not None and simple[i] >= best.certificate.reached and _on_grid(simple[i], norm) >= _size(best, norm):
+        if (
+            best is not None
+            and simple[i] >= best.certificate.reached
+            and _on_grid(simple[i], norm) >= _size(best, norm)
+        ):
             break
         rival = int(order[i])
         problem = Problem(linear, rival, np.array([label]), scores[[label]] - scores[rival], low, high)
@@ -142,7 +168,10 @@ def solve(linear: LinearNet, x: Vector, low: Vector, high: Vector, criterion: Cr
             continue
         proved, proved_png = min(proved, found.certificate.floats), min(proved_png, found.certificate.png)
         if best is None or _size(found, norm) < _size(best, norm):
-            best = replace(found, delta=found.delta if best is None or _norm(found.delta, norm) < _norm(best.delta, norm) else best.delta)
+            best = replace(
+                found,
+                delta=found.delta if best is None or _norm(found.delta, norm) < _norm(best.delta, norm) else best.delta,
+            )
         elif _norm(found.delta, norm) < _norm(best.delta, norm):
             best = replace(best, delta=found.delta)
         best = replace(best, certificate=replace(best.certificate, reached=_norm(best.delta, norm)))
@@ -174,7 +203,7 @@ def _l2(problem: Problem, margin: float) -> Solution | None:
     if problem.impossible(lam):
         return None
     delta = np.clip(tight.pull(lam), problem.low, problem.high)
-    levels, png = whole(problem, lam, margin)
+    levels, png = whole(problem, lam, max(margin, MARGIN))
     floats = np.sqrt(2 * max(problem.bound(lam, whole=False), 0.0))
     return Solution(delta, levels, Certificate("l2", floats, max(png, floats), _norm(delta, "l2")))
 
@@ -276,11 +305,11 @@ def _linf(problem: Problem, margin: float) -> Solution | None:
     png = float(np.ceil(proved - 1e-9))
     for eps in np.arange(png, 256.0):
         boxed = shrunk(problem, eps)
-        lam = maximise(replace(boxed, deficit=boxed.deficit + margin), np.zeros_like(lam))
+        lam = maximise(replace(boxed, deficit=boxed.deficit + max(margin, MARGIN)), np.zeros_like(lam))
         if eps == png and boxed.impossible(lam):
             png += 1
             continue
-        levels, _ = whole(boxed, lam, margin)
+        levels, _ = whole(boxed, lam, max(margin, MARGIN))
         if levels is not None:
             break
     return Solution(delta, levels, Certificate("linf", proved, png, reached))

@@ -10,8 +10,17 @@ from foolcaffe.attacks.search import BOUNDS
 from foolcaffe.images import Rgb8
 
 
-def gradient(net: Gradients, start: Rgb8, criterion: Criterion, *, eps: float | None = None, norm: str = "l2",
-             bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
+def gradient(
+    net: Gradients,
+    start: Rgb8,
+    criterion: Criterion,
+    *,
+    eps: float | None = None,
+    norm: str = "l2",
+    bounds: tuple[float, float] = BOUNDS,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Result:
     """``start + factor × ∇ₓ s_target``, with the smallest factor whose PNG fools; untargeted, ``− factor × ∇ₓ s_label``.
 
     For a linear net the gradient is the target's weight row ("add some fraction of those weights to the image",

@@ -14,9 +14,20 @@ HALVINGS = 5
 """and is then bisected so often."""
 
 
-def iterated(net: Gradients, start: Rgb8, criterion: Criterion, *, norm: str = "l2", eps: float | None = None, steps: int = 20,
-             step_size: float | None = None, restarts: int = 1, bounds: tuple[float, float] = BOUNDS,
-             budget: Budget | None = None, seed: int = 0) -> Result:
+def iterated(
+    net: Gradients,
+    start: Rgb8,
+    criterion: Criterion,
+    *,
+    norm: str = "l2",
+    eps: float | None = None,
+    steps: int = 20,
+    step_size: float | None = None,
+    restarts: int = 1,
+    bounds: tuple[float, float] = BOUNDS,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Result:
     """``x ← project(x + step_size × direction(∇ log p_target))``, ``steps`` times, within ``eps`` of the start.
 
     The direction is the gradient's sign for L∞ (Kurakin, Goodfellow and Bengio 2016, section 2.2: BIM) and the gradient

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from foolcaffe.attacks.base import Budget, Criterion, Gradients, Result
+from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Gradients, Result
 from foolcaffe.attacks.ray import shorten
 from foolcaffe.attacks.search import BOUNDS, Search
 from foolcaffe.images import Rgb8
@@ -15,8 +15,17 @@ WEIGHTS = 10
 """Weights c of the distance that are tried, by bisection of their logarithm."""
 
 
-def lbfgs(net: Gradients, start: Rgb8, criterion: Criterion, *, eps: float | None = None, steps: int = 40,
-          bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
+def lbfgs(
+    net: Gradients,
+    start: Rgb8,
+    criterion: Criterion,
+    *,
+    eps: float | None = None,
+    steps: int = 40,
+    bounds: tuple[float, float] = BOUNDS,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Result:
     """Minimise ``c ‖δ‖² − log p_target(start + δ)`` in the box, for the largest c whose image fools.
 
     Szegedy et al. 2014, section 4.1: "minimum c > 0 for which the minimizer r satisfies f(x + r) = l"; their c weighs
@@ -50,8 +59,10 @@ def lbfgs(net: Gradients, start: Rgb8, criterion: Criterion, *, eps: float | Non
             gain = own if criterion.target is not None else float(criterion.margins(probabilities)[0])
             return c * float(delta @ delta) - gain, 2 * c * delta - gradients.reshape(-1).astype(np.float64)
 
-        end = minimize(objective, base, jac=True, method="L-BFGS-B", bounds=box, options={"maxiter": steps, "maxfun": 2 * steps})
-        met = bool(criterion.met(search.look(end.x.reshape(1, *shape).astype(np.float32)))[0])
+        end = minimize(
+            objective, base, jac=True, method="L-BFGS-B", bounds=box, options={"maxiter": steps, "maxfun": 2 * steps}
+        )
+        met = bool(criterion.met(search.look(end.x.reshape(1, *shape).astype(np.float32)), MARGIN)[0])
         return met or (search.found or np.inf) < (before or np.inf)
 
     with search:

@@ -51,7 +51,9 @@ def linear_net(net: Classifier) -> LinearNet:
         rows32 = net.score_weights().reshape(net.classes, -1)
         rows = rows32.astype(np.float64)
         offsets = net.score_offsets()
-        known = LinearNet(rows, rows32, rows @ rows.T, offsets, 2 * 2.0**-24 * 128 * float(np.abs(rows).sum(axis=1).max()))
+        known = LinearNet(
+            rows, rows32, rows @ rows.T, offsets, 2 * 2.0**-24 * 128 * float(np.abs(rows).sum(axis=1).max())
+        )
         _check(net, known)
         _KNOWN[net] = known
     return known
@@ -65,5 +67,7 @@ def _check(net: Classifier, linear: LinearNet) -> None:
     for image, scores in zip(images, seen):
         expected = linear.scores(image.reshape(-1).astype(np.float64))
         if not float(np.abs(scores - expected).max()) <= 16 * linear.rounding + 1e-6 * float(np.abs(expected).max()):
-            raise FoolCaffeError("this net is not linear: its scores are not weights · pixels + bias",
-                                 "the exact attack is for linear nets; iterated, lbfgs and deepfool are for any")
+            raise FoolCaffeError(
+                "this net is not linear: its scores are not weights · pixels + bias",
+                "the exact attack is for linear nets; iterated, lbfgs and deepfool are for any",
+            )

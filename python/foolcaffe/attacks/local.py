@@ -15,8 +15,18 @@ TOGETHER = 16
 """Neighbours that are scored at once; the best is kept if it is better than what there was."""
 
 
-def local(net: Scores, start: Rgb8, criterion: Criterion, *, eps: float | None = None, norm: str = "linf", steps: int = 400,
-          bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
+def local(
+    net: Scores,
+    start: Rgb8,
+    criterion: Criterion,
+    *,
+    eps: float | None = None,
+    norm: str = "linf",
+    steps: int = 400,
+    bounds: tuple[float, float] = BOUNDS,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Result:
     """Rectangles of one colour channel, of random size and place, go to either end of the ball; the best is kept.
 
     Karpathy 2015: "or to use other local stochastic search strategies". Plain hill climbing: no gradient, no model of

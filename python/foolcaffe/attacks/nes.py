@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foolcaffe.attacks.base import Budget, Criterion, Result, Scores
+from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Result, Scores
 from foolcaffe.attacks.iterated import directions, into_ball
 from foolcaffe.attacks.radii import gains, radii
 from foolcaffe.attacks.ray import shorten
@@ -12,9 +12,21 @@ from foolcaffe.attacks.search import BOUNDS, Search
 from foolcaffe.images import Rgb8
 
 
-def nes(net: Scores, start: Rgb8, criterion: Criterion, *, eps: float | None = None, norm: str = "linf", steps: int = 60,
-        step_size: float | None = None, samples: int = 50, sigma: float = 4.0, bounds: tuple[float, float] = BOUNDS,
-        budget: Budget | None = None, seed: int = 0) -> Result:
+def nes(
+    net: Scores,
+    start: Rgb8,
+    criterion: Criterion,
+    *,
+    eps: float | None = None,
+    norm: str = "linf",
+    steps: int = 60,
+    step_size: float | None = None,
+    samples: int = 50,
+    sigma: float = 4.0,
+    bounds: tuple[float, float] = BOUNDS,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Result:
     """``g = Σ (f(x + σu) − f(x − σu)) u / 2σn`` over n Gaussian directions u, then a step of :func:`iterated` along g.
 
     Ilyas, Engstrom, Athalye and Lin 2018, section 2.2, algorithm 1: antithetic samples; momentum 0.9.
@@ -47,7 +59,7 @@ def nes(net: Scores, start: Rgb8, criterion: Criterion, *, eps: float | None = N
                 velocity = 0.9 * velocity + np.tensordot(slopes.astype(np.float32), u, axes=1)[None]
                 x = into_ball(search, x + (step_size or 4 * radius / steps) * directions(velocity, norm), radius)
                 search.steps += 1
-                if bool(criterion.met(search.look(x))[0]):
+                if bool(criterion.met(search.look(x), MARGIN)[0]):
                     break
         shorten(search)
     return search.result()

@@ -17,8 +17,19 @@ TOGETHER = 256
 """Changed images scored at once."""
 
 
-def numeric(net: Scores, start: Rgb8, criterion: Criterion, *, eps: float | None = None, norm: str = "l2", step_size: float = 1.0,
-            block: int = 1, bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
+def numeric(
+    net: Scores,
+    start: Rgb8,
+    criterion: Criterion,
+    *,
+    eps: float | None = None,
+    norm: str = "l2",
+    step_size: float = 1.0,
+    block: int = 1,
+    bounds: tuple[float, float] = BOUNDS,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Result:
     """Change one value at a time by ``± step_size``, look at the scores, and go along the differences.
 
     Karpathy 2015: "it is possible to compute the data gradient numerically". Two images a value: 24,576 for 64 × 64 × 3.
@@ -39,7 +50,9 @@ def numeric(net: Scores, start: Rgb8, criterion: Criterion, *, eps: float | None
         FoolCaffeError: no change of that size changes any score; or as :class:`Search`.
     """
     if not step_size > 0 or block < 1:
-        raise FoolCaffeError(f"step_size {step_size:g}, block {block} are out of range", "expected more than 0, and 1 or more")
+        raise FoolCaffeError(
+            f"step_size {step_size:g}, block {block} are out of range", "expected more than 0, and 1 or more"
+        )
     search = Search(net, start, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)
     gradient = np.zeros_like(search.base)
     factor, trajectory = 0.0, [(0.0, 0.0)]
@@ -56,15 +69,21 @@ def numeric(net: Scores, start: Rgb8, criterion: Criterion, *, eps: float | None
             search.spend(len(changed))
             probabilities = net.probabilities(changed)
             # the wanted class alone, as the gradient method: rivals overtake one another along the way
-            gain = gains(search, probabilities) if criterion.target is None else np.log(probabilities[:, criterion.target] + SOFT)
+            gain = (
+                gains(search, probabilities)
+                if criterion.target is None
+                else np.log(probabilities[:, criterion.target] + SOFT)
+            )
             for n, (c, i, j) in enumerate(part):
                 square = (c, slice(i, i + block), slice(j, j + block))
                 apart = float((changed[2 * n][square] - changed[2 * n + 1][square]).mean())
                 gradient[square] = (gain[2 * n] - gain[2 * n + 1]) / max(apart, 1e-6)
         search.steps = 1
         if not gradient.any():
-            raise FoolCaffeError(f"no change of {step_size:g} grey levels in a {block} × {block} square changes any score",
-                                 "a classifier that votes is flat at small scales: a larger step_size or block, or local or square")
+            raise FoolCaffeError(
+                f"no change of {step_size:g} grey levels in a {block} × {block} square changes any score",
+                "a classifier that votes is flat at small scales: a larger step_size or block, or local or square",
+            )
         factor, trajectory = walk(search, gradient)
     result = search.result()
     return replace(result, factor=factor, direction=gradient if gradient.any() else None, trajectory=trajectory)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from foolcaffe.attacks.base import Budget, Criterion, Floats, Result, Scores
+from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Floats, Result, Scores
 from foolcaffe.attacks.search import BOUNDS, Search
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import Rgb8
@@ -22,8 +22,17 @@ REFINE = 32
 PASSES = 3
 
 
-def along_ray(net: Scores, start: Rgb8, direction: Floats, criterion: Criterion, *, eps: float | None = None,
-              norm: str = "l2", bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None) -> Result:
+def along_ray(
+    net: Scores,
+    start: Rgb8,
+    direction: Floats,
+    criterion: Criterion,
+    *,
+    eps: float | None = None,
+    norm: str = "l2",
+    bounds: tuple[float, float] = BOUNDS,
+    budget: Budget | None = None,
+) -> Result:
     """Search ``start + factor × direction`` for the smallest factor whose PNG meets the criterion.
 
     Args:
@@ -62,15 +71,17 @@ def walk(search: Search, direction: Floats) -> tuple[float, list[tuple[float, fl
     if not np.isfinite(largest):
         raise FoolCaffeError("the data gradient is not finite", "are the weights those of a diverged training?")
     if largest == 0:
-        raise FoolCaffeError("the data gradient is zero everywhere: there is no direction to go in",
-                             "a constant net, or a saturated softmax; for a deploy net of your own see force_backward")
+        raise FoolCaffeError(
+            "the data gradient is zero everywhere: there is no direction to go in",
+            "a constant net, or a saturated softmax; for a deploy net of your own see force_backward",
+        )
     trajectory: list[tuple[float, float]] = []
 
     def first_met(factors: npt.NDArray[np.float64]) -> int | None:
         steps = factors.astype(np.float32)[:, None, None, None] * direction
         probabilities = search.look(search.base + steps)
         trajectory.extend(zip(factors.tolist(), search.criterion.confidences(probabilities).tolist()))
-        met = np.flatnonzero(search.criterion.met(probabilities))
+        met = np.flatnonzero(search.criterion.met(probabilities, MARGIN))
         return int(met[0]) if met.size else None
 
     factors = np.concatenate([[0.0], np.geomspace(FIRST, LAST, GRID) / largest])
@@ -100,6 +111,9 @@ def shorten(search: Search) -> None:
     for _ in range(2):
         factors = np.linspace(low, high, 18)[1:-1]
         probabilities = search.look(search.base + factors.astype(np.float32)[:, None, None, None] * delta)
-        met = np.flatnonzero(search.criterion.met(probabilities))
+        met = np.flatnonzero(search.criterion.met(probabilities, MARGIN))
         first = int(met[0]) if met.size else len(factors)
-        low, high = (float(factors[first - 1]) if first else low), (float(factors[first]) if first < len(factors) else high)
+        low, high = (
+            (float(factors[first - 1]) if first else low),
+            (float(factors[first]) if first < len(factors) else high),
+        )

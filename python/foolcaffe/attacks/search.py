@@ -7,7 +7,7 @@ from types import TracebackType
 
 import numpy as np
 
-from foolcaffe.attacks.base import NORMS, Budget, Criterion, Floats, Gradients, Result, Scores, judge, norm_of
+from foolcaffe.attacks.base import MARGIN, NORMS, Budget, Criterion, Floats, Gradients, Result, Scores, judge, norm_of
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import BgrPixels, Rgb8
 
@@ -34,10 +34,21 @@ class Search:
             start, a negative eps, an unknown norm.
     """
 
-    def __init__(self, net: Scores, start: Rgb8, criterion: Criterion, *, eps: float | None = None, norm: str = "l2",
-                 bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        net: Scores,
+        start: Rgb8,
+        criterion: Criterion,
+        *,
+        eps: float | None = None,
+        norm: str = "l2",
+        bounds: tuple[float, float] = BOUNDS,
+        budget: Budget | None = None,
+    ) -> None:
         if start.size != tuple(net.shape[1:]):
-            raise FoolCaffeError(f"the start is {start.size[0]} × {start.size[1]} pixels, the net takes {net.shape[1]} × {net.shape[2]}")
+            raise FoolCaffeError(
+                f"the start is {start.size[0]} × {start.size[1]} pixels, the net takes {net.shape[1]} × {net.shape[2]}"
+            )
         if norm not in NORMS:
             raise FoolCaffeError(f"unknown norm {norm!r}", f"norms: {', '.join(NORMS)}")
         if eps is not None and not eps >= 0:
@@ -46,10 +57,14 @@ class Search:
         self.net, self.start, self.criterion, self.norm, self.eps = net, start, criterion, norm, eps
         self.base = start.to_bgr().array
         if not 0 <= bounds[0] < bounds[1] <= 255:
-            raise FoolCaffeError(f"bounds {bounds[0]:g}..{bounds[1]:g} are no range of grey levels", "expected 0 ≤ low < high ≤ 255")
+            raise FoolCaffeError(
+                f"bounds {bounds[0]:g}..{bounds[1]:g} are no range of grey levels", "expected 0 ≤ low < high ≤ 255"
+            )
         if not (bounds[0] <= self.base.min() and self.base.max() <= bounds[1]):
-            raise FoolCaffeError(f"the start has grey levels {self.base.min():g}..{self.base.max():g}, outside the bounds "
-                                 f"{bounds[0]:g}..{bounds[1]:g}")
+            raise FoolCaffeError(
+                f"the start has grey levels {self.base.min():g}..{self.base.max():g}, outside the bounds "
+                f"{bounds[0]:g}..{bounds[1]:g}"
+            )
         reach = np.inf if eps is None or norm == "l2" else eps
         self.low = np.maximum(np.ceil(bounds[0]), self.base - reach).astype(np.float32)
         self.high = np.minimum(np.floor(bounds[1]), self.base + reach).astype(np.float32)
@@ -64,7 +79,9 @@ class Search:
     def __enter__(self) -> Search:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> bool:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> bool:
         return kind is Spent
 
     @property
@@ -136,7 +153,7 @@ class Search:
         top = float(confidences.max(initial=0.0))
         self.trajectory.append((float(self.steps), top))
         self.best = max(self.best, top)
-        met = np.flatnonzero(self.criterion.met(probabilities))
+        met = np.flatnonzero(self.criterion.met(probabilities, MARGIN))
         if len(met):
             sizes = norm_of(levels[met] - self.base, self.norm)
             i = int(sizes.argmin())
@@ -174,8 +191,10 @@ class Search:
         if not np.isfinite(gradients).all():
             raise FoolCaffeError("the data gradient is not finite", "are the weights those of a diverged training?")
         if not gradients.any() and self.found is None and self.steps <= 1:
-            raise FoolCaffeError("the data gradient is zero everywhere: there is no direction to go in",
-                                 "a constant net, or a saturated softmax; for a deploy net of your own see force_backward")
+            raise FoolCaffeError(
+                "the data gradient is zero everywhere: there is no direction to go in",
+                "a constant net, or a saturated softmax; for a deploy net of your own see force_backward",
+            )
 
     def result(self, note: str = "", last: Floats | None = None) -> Result:
         """The nearest success as an 8-bit image; without one, the candidate that came nearest, and success false.
@@ -190,8 +209,17 @@ class Search:
         queries = self.queries
         pixels = BgrPixels(np.ascontiguousarray(raw, dtype=np.float32))
         image = BgrPixels(np.ascontiguousarray(levels, dtype=np.float32)).to_rgb8()
-        return Result(start=self.start, raw=pixels, image=image, success=judge(self.net, pixels, self.criterion, image),
-                      steps=self.steps, queries=queries, trajectory=self.trajectory, best=self.best, note=note or self.note)
+        return Result(
+            start=self.start,
+            raw=pixels,
+            image=image,
+            success=judge(self.net, pixels, self.criterion, image),
+            steps=self.steps,
+            queries=queries,
+            trajectory=self.trajectory,
+            best=self.best,
+            note=note or self.note,
+        )
 
 
 def _within(wanted: Floats, whole: Floats, eps: float) -> Floats:

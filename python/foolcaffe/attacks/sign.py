@@ -10,8 +10,17 @@ from foolcaffe.attacks.search import BOUNDS
 from foolcaffe.images import Rgb8
 
 
-def sign(net: Gradients, start: Rgb8, criterion: Criterion, *, eps: float | None = None, norm: str = "linf",
-         bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
+def sign(
+    net: Gradients,
+    start: Rgb8,
+    criterion: Criterion,
+    *,
+    eps: float | None = None,
+    norm: str = "linf",
+    bounds: tuple[float, float] = BOUNDS,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Result:
     """``start + factor × sign(∇ₓ log p_target)``: every pixel moves by the same few grey levels.
 
     Goodfellow, Shlens and Szegedy 2015, section 4: untargeted, the loss of the true class goes up, as there; targeted,

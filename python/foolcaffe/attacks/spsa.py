@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foolcaffe.attacks.base import Budget, Criterion, Result, Scores
+from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Result, Scores
 from foolcaffe.attacks.iterated import into_ball
 from foolcaffe.attacks.radii import gains, radii
 from foolcaffe.attacks.ray import shorten
@@ -12,9 +12,21 @@ from foolcaffe.attacks.search import BOUNDS, Search
 from foolcaffe.images import Rgb8
 
 
-def spsa(net: Scores, start: Rgb8, criterion: Criterion, *, eps: float | None = None, norm: str = "linf", steps: int = 60,
-         step_size: float | None = None, samples: int = 50, delta: float = 2.0, bounds: tuple[float, float] = BOUNDS,
-         budget: Budget | None = None, seed: int = 0) -> Result:
+def spsa(
+    net: Scores,
+    start: Rgb8,
+    criterion: Criterion,
+    *,
+    eps: float | None = None,
+    norm: str = "linf",
+    steps: int = 60,
+    step_size: float | None = None,
+    samples: int = 50,
+    delta: float = 2.0,
+    bounds: tuple[float, float] = BOUNDS,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Result:
     """``g = mean (f(x + δv) − f(x − δv)) / 2δ · v`` over directions v of ±1, fed to Adam, drawn back into the ball.
 
     Uesato, O'Donoghue, Kohli and van den Oord 2018, section 4.1, algorithm 1.
@@ -51,7 +63,7 @@ def spsa(net: Scores, start: Rgb8, criterion: Criterion, *, eps: float | None = 
                 adam = mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-12)
                 x = into_ball(search, (x + size * adam).astype(np.float32), radius).astype(np.float64)
                 search.steps += 1
-                if bool(criterion.met(search.look(x.astype(np.float32)))[0]):
+                if bool(criterion.met(search.look(x.astype(np.float32)), MARGIN)[0]):
                     break
         shorten(search)
     return search.result()

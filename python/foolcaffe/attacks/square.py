@@ -16,8 +16,17 @@ HALVE = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 """Parts of the steps after which the share is halved (the paper's 10, 50, 200, … of 10,000)."""
 
 
-def square(net: Scores, start: Rgb8, criterion: Criterion, *, eps: float | None = None, steps: int = 2000,
-           bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
+def square(
+    net: Scores,
+    start: Rgb8,
+    criterion: Criterion,
+    *,
+    eps: float | None = None,
+    steps: int = 2000,
+    bounds: tuple[float, float] = BOUNDS,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Result:
     """A square of each channel goes to +eps or −eps; kept if that helps.
 
     Andriushchenko, Croce, Flammarion and Hein 2020, algorithms 1 and 2: vertical stripes of ±eps to begin with, then
@@ -41,7 +50,9 @@ def square(net: Scores, start: Rgb8, criterion: Criterion, *, eps: float | None 
         for radius in radii(search):
             if search.found is not None or radius == 0:
                 break
-            x = search.project((search.base + rng.choice([-radius, radius], (channels, 1, width)))[None].astype(np.float32))[0]
+            x = search.project(
+                (search.base + rng.choice([-radius, radius], (channels, 1, width)))[None].astype(np.float32)
+            )[0]
             best = float(gains(search, search.look(x[None]))[0])
             for step in range(steps):
                 share = SHARE / 2.0 ** sum(step >= part * steps for part in HALVE)

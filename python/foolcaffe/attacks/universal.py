@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foolcaffe.attacks.base import Budget, Criterion, Floats, Gradients, Scores, norm_of
+from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Floats, Gradients, Scores, norm_of
 from foolcaffe.attacks.iterated import directions
 from foolcaffe.attacks.search import Search, Spent
 from foolcaffe.errors import FoolCaffeError
@@ -34,8 +34,18 @@ class Universal:
         return float(np.mean(self.fooled)) if self.fooled else 0.0
 
 
-def universal(net: Gradients, starts: Sequence[Rgb8], criteria: Sequence[Criterion], *, eps: float = 10.0, norm: str = "linf",
-              steps: int = 50, step_size: float | None = None, budget: Budget | None = None, seed: int = 0) -> Universal:
+def universal(
+    net: Gradients,
+    starts: Sequence[Rgb8],
+    criteria: Sequence[Criterion],
+    *,
+    eps: float = 10.0,
+    norm: str = "linf",
+    steps: int = 50,
+    step_size: float | None = None,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Universal:
     """Steps along the mean gradient of the images not yet fooled, each drawn back into the ball.
 
     The aim of Moosavi-Dezfooli et al. 2017, "Universal adversarial perturbations", by stochastic gradients as Shafahi et
@@ -57,7 +67,9 @@ def universal(net: Gradients, starts: Sequence[Rgb8], criteria: Sequence[Criteri
     """
     if not starts or len(starts) != len(criteria):
         raise FoolCaffeError(f"{len(starts)} images and {len(criteria)} criteria: one for each image was expected")
-    searches = [Search(net, start, criterion, eps=eps, norm=norm, budget=budget) for start, criterion in zip(starts, criteria)]
+    searches = [
+        Search(net, start, criterion, eps=eps, norm=norm, budget=budget) for start, criterion in zip(starts, criteria)
+    ]
     bases = np.stack([search.base for search in searches])
     before = net.queries
     delta, size = np.zeros_like(bases[0]), eps / 5 if step_size is None else step_size
@@ -67,8 +79,10 @@ def universal(net: Gradients, starts: Sequence[Rgb8], criteria: Sequence[Criteri
             searches[0].spend(3 * len(bases))
             images = np.clip(bases + delta, 0, 255)
             probabilities = net.probabilities(images)
-            left = [i for i in range(len(bases)) if not criteria[i].met(probabilities[i : i + 1])[0]]
-            diffs = np.concatenate([criteria[i].score_diffs(probabilities[i : i + 1]) for i in left or range(len(bases))])
+            left = [i for i in range(len(bases)) if not criteria[i].met(probabilities[i : i + 1], MARGIN)[0]]
+            diffs = np.concatenate(
+                [criteria[i].score_diffs(probabilities[i : i + 1]) for i in left or range(len(bases))]
+            )
             mean = net.data_gradients(images[left or slice(None)], diffs).mean(axis=0)
             searches[0].check_gradient(mean)
             delta = within(delta + size * directions(mean[None], norm)[0], eps, norm)
@@ -88,7 +102,7 @@ def universal(net: Gradients, starts: Sequence[Rgb8], criteria: Sequence[Criteri
 def fooled_by(net: Scores, bases: Floats, criteria: Sequence[Criterion], delta: Floats) -> list[bool]:
     """Which images a whole perturbation fools, clipped to 0..255."""
     probabilities = net.probabilities(np.clip(bases + delta, 0, 255).astype(np.float32))
-    return [bool(criterion.met(probabilities[i : i + 1])[0]) for i, criterion in enumerate(criteria)]
+    return [bool(criterion.met(probabilities[i : i + 1], MARGIN)[0]) for i, criterion in enumerate(criteria)]
 
 
 def within(delta: Floats, eps: float, norm: str) -> Floats:

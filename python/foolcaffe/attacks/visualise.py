@@ -13,8 +13,19 @@ from foolcaffe.images import Rgb8
 PRIORS = ("blur", "tv", "none")
 
 
-def visualise(net: Gradients, start: Rgb8, criterion: Criterion, *, steps: int = 200, step_size: float = 2.0, prior: str = "blur",
-              jitter: int = 4, bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
+def visualise(
+    net: Gradients,
+    start: Rgb8,
+    criterion: Criterion,
+    *,
+    steps: int = 200,
+    step_size: float = 2.0,
+    prior: str = "blur",
+    jitter: int = 4,
+    bounds: tuple[float, float] = BOUNDS,
+    budget: Budget | None = None,
+    seed: int = 0,
+) -> Result:
     """Raise the target's score, and after each step make neighbouring pixels alike.
 
     "They specify that the output image should look like a natural image (eg by having neighbouring pixels be

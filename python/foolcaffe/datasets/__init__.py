@@ -1,1 +1,1 @@
-"""Datasets, each brought into a folder of images that :mod:`foolcaffe.lists` reads. ``python -m foolcaffe.datasets``."""
+"""Datasets, each brought into a folder that :mod:`foolcaffe.lists` reads. ``python -m foolcaffe.datasets``."""

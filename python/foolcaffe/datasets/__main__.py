@@ -24,8 +24,11 @@ def main(arguments: list[str]) -> int:
     two = commands.add_parser("tiny-imagenet", help="Tiny ImageNet-200 from a zip, or downloaded")
     two.add_argument("--zip", type=Path, help="the zip, if you have it")
     two.add_argument("--url", default=os.environ.get("TINY_IMAGENET_URL", tiny_imagenet.URL))
-    two.add_argument("--checksum", default=os.environ.get("TINY_IMAGENET_CHECKSUM", tiny_imagenet.CHECKSUM),
-                     help="of the download, md5:… or sha256:… (default: the official zip's)")
+    two.add_argument(
+        "--checksum",
+        default=os.environ.get("TINY_IMAGENET_CHECKSUM", tiny_imagenet.CHECKSUM),
+        help="of the download, md5:… or sha256:… (default: the official zip's)",
+    )
     for command in (one, two):
         command.add_argument("--out", type=Path, required=True, help="the folder to make")
     options = parser.parse_args(arguments)

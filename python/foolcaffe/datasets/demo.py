@@ -30,7 +30,7 @@ PHOTOS: dict[str, tuple[str, str, str]] = {
     "grass": ("grass.png", "grass", "CC0, linolafett"),
     "gravel": ("gravel.png", "gravel", "CC0, CC0Textures"),
     "hubble": ("hubble_deep_field.jpg", "deep field, galaxies", "NASA, public domain"),
-    "moon": ("moon.png", "moon, lunar surface", "NASA, public domain"),
+    "moon": ("moon.png", "moon, lunar surface", "NASA, as part of scikit-image's data"),
     "retina": ("retina.jpg", "retina, fundus", "CC0, Mikael Häggström"),
     "rocket": ("rocket.jpg", "rocket, Falcon 9", "public domain, SpaceX"),
     "tissue": ("ihc.png", "stained tissue, immunohistochemistry", "no known copyright restrictions, CMMI"),
@@ -62,7 +62,9 @@ def build(folder: Path, seed: int = 1, quiet: bool = False) -> None:
     with Progress(total, "crops", "demo dataset", quiet) as progress:
         for number, (wnid, (file, _, _)) in enumerate(PHOTOS.items()):
             if not (source / file).exists():
-                raise FoolCaffeError(f"the installed scikit-image has no {file}", "it comes inside its wheel: install that")
+                raise FoolCaffeError(
+                    f"the installed scikit-image has no {file}", "it comes inside its wheel: install that"
+                )
             photo = read_image(source / file)
             (folder / "photos").mkdir(parents=True, exist_ok=True)
             Image.fromarray(photo.array).save(folder / "photos" / f"{wnid}.JPEG", quality=JPEG_QUALITY)

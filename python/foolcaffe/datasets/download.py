@@ -50,13 +50,17 @@ def download(url: str, path: Path, checksum: str, quiet: bool = False) -> None:
         reason = reason or "too many cuts"
     if reason and not _complete(part):
         have = part.stat().st_size if part.exists() else 0
-        raise FoolCaffeError(f"download of {url} stopped after {have} bytes: {reason}",
-                             f"what has come is kept in {part}: run it again to go on")
+        raise FoolCaffeError(
+            f"download of {url} stopped after {have} bytes: {reason}",
+            f"what has come is kept in {part}: run it again to go on",
+        )
     found = _digest(part, checksum.partition(":")[0])
     if f"{checksum.partition(':')[0]}:{found}" != checksum.lower():
         part.unlink()
         _mark(part).unlink(missing_ok=True)
-        raise FoolCaffeError(f"{url} has the wrong checksum", f"expected {checksum}\nfound    {found}; the file was removed")
+        raise FoolCaffeError(
+            f"{url} has the wrong checksum", f"expected {checksum}\nfound    {found}; the file was removed"
+        )
     _mark(part).unlink(missing_ok=True)
     part.replace(path)
 
@@ -88,8 +92,10 @@ def _fetch(url: str, part: Path, quiet: bool) -> bool:
             have = 0  # the server begins anew
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
-        with part.open("ab" if have else "wb") as file, \
-                Progress((total or have) >> 20, "MiB", f"download {part.stem}", quiet, have >> 20) as progress:
+        with (
+            part.open("ab" if have else "wb") as file,
+            Progress((total or have) >> 20, "MiB", f"download {part.stem}", quiet, have >> 20) as progress,
+        ):
             while True:
                 try:
                     block = response.read(BLOCK)

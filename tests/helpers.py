@@ -1,0 +1,115 @@
+"""Helpers for tests: command lines, made images, a walked road."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+_shared = Path(os.environ.get("FOOLCAFFE_SHARED", ROOT.parent / "shared" / "data"))
+SHARED = _shared if _shared.is_dir() else None
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's environment, with the checkout's packages, real Caffe, and warnings as errors."""
+    base = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "FOOLCAFFE_ENGINE": "caffe", "ENGINE": "caffe"}
+    return {**base, "PYTHONWARNINGS": "error", **changes}
+
+
+def run(module: str, *arguments: object, cwd: Path = ROOT, **changes: str) -> subprocess.CompletedProcess[str]:
+    """``python -m foolcaffe.<module>``, output captured; no traceback may ever be printed."""
+    command = [sys.executable, "-m", f"foolcaffe.{module}", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment(**changes), timeout=300)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def tool(name: str, *arguments: object, cwd: Path = ROOT, **changes: str) -> subprocess.CompletedProcess[str]:
+    """``tools/<name>.sh``, output captured."""
+    command = [str(ROOT / "tools" / f"{name}.sh"), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment(**changes), timeout=300)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def make(*arguments: str) -> None:
+    """``make`` in the checkout with the half of Tiny ImageNet as dataset: what is done is not done again."""
+    assert SHARED is not None
+    archive = f"TINY_IMAGENET={SHARED / 'tiny-imagenet-half.zip'}"
+    command = ["make", "-s", "-C", str(ROOT), "DATASET=tiny-imagenet", "ENGINE=caffe", archive, *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment(PYTHONWARNINGS="default"), timeout=900
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def fails(done: subprocess.CompletedProcess[str], *said: str, code: int = 1) -> None:
+    """The command failed with this exit code, and its message says these words."""
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    for words in said:
+        assert words in done.stderr, (words, done.stderr)
+
+
+def succeeds(done: subprocess.CompletedProcess[str]) -> str:
+    """The command succeeded; its standard output."""
+    assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
+    return done.stdout
+
+
+CLASSES = ["n01 crimson, red", "n02 meadow, grass green", "n03 ocean", "n04 dusk, evening", "n05 sand"]
+COLOURS = np.array([[200, 40, 50], [60, 170, 60], [40, 80, 190], [70, 50, 90], [220, 190, 130]])
+
+
+def make_images(root: Path, train: int, val: int, seed: int = 3) -> None:
+    """JPEGs in ILSVRC's layout: a colour a class with strong noise, every image of its own size."""
+    rng = np.random.default_rng(seed)
+    for part, count in (("train", train), ("val", val)):
+        for label, line in enumerate(CLASSES):
+            folder = root / part / line.split()[0]
+            folder.mkdir(parents=True)
+            for index in range(count):
+                height, width = int(rng.integers(40, 90)), int(rng.integers(40, 90))
+                pixels = COLOURS[label] + rng.normal(0, 60, (height, width, 3))
+                Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(
+                    folder / f"{part}_{index}.JPEG", quality=90
+                )
+    (root / "synset_words.txt").write_text("".join(f"{line}\n" for line in CLASSES))
+
+
+@dataclass(frozen=True)
+class Road:
+    """A walked road: ``images`` (JPEGs), ``dataset`` (lists, LMDBs, mean), ``model`` (trained)."""
+
+    images: Path
+    dataset: Path
+    model: Path
+
+    @classmethod
+    def walk(cls, folder: Path) -> Road:
+        """Walk it with the shell tools and real Caffe."""
+        images, dataset = folder / "images", folder / "build" / "colours"
+        make_images(images, train=60, val=12)
+        succeeds(tool("make_lists", images, dataset))
+        for part in ("train", "val"):
+            succeeds(tool("create_lmdb", images, dataset / f"{part}.txt", dataset / f"{part}_lmdb"))
+        succeeds(tool("make_mean", dataset / "train_lmdb", dataset / "mean.binaryproto"))
+        succeeds(tool("validate_lmdb", dataset))
+        model = dataset / "linear_softmax"
+        succeeds(run("render", "--model", "linear_softmax", "--dataset", dataset, "--out", model, "--max-iter", 60))
+        succeeds(run("train", model, "--quiet"))
+        return cls(images, dataset, model)
+
+    def copy(self, folder: Path) -> Road:
+        """A copy that a test may spoil."""
+        shutil.copytree(self.dataset, folder / "build" / "colours")
+        dataset = folder / "build" / "colours"
+        for file in (dataset / "linear_softmax").glob("*.prototxt"):
+            file.write_text(file.read_text().replace(str(self.dataset), str(dataset)))
+        return Road(self.images, dataset, dataset / "linear_softmax")

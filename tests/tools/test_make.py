@@ -1,0 +1,93 @@
+"""The Makefile, in a checkout of its own that borrows the engine."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from helpers import ROOT, environment, make_images
+
+pytestmark = pytest.mark.usefixtures("engine")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    shutil.copy(ROOT / "Makefile", folder)
+    for name in ("tools", "python", "models", ".caffe"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "data").mkdir()
+    return folder
+
+
+def make(checkout: Path, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
+    base = environment(PYTHONWARNINGS="default")
+    for name in ("DATASET", "IMAGENET", "MODEL", "NAME", "MAKEFLAGS", "MAKELEVEL"):
+        base.pop(name, None)
+    done = subprocess.run(["make", *arguments], cwd=checkout, capture_output=True, text=True, env=base, timeout=300)
+    assert (done.returncode == 0) is ok, done.stdout + done.stderr
+    return done
+
+
+def test_imagenet_in_a_folder_from_jpegs_to_a_fooling_image(checkout: Path, tmp_path: Path) -> None:
+    images = tmp_path / "ilsvrc"
+    make_images(images, train=8, val=4)
+    road = ["DATASET=imagenet", f"IMAGENET={images}", "MAX_ITER=30", "GPU=cpu"]
+    make(checkout, "lmdb", "train", *road)
+    built = checkout / "build" / "imagenet"
+    record = json.loads((built / "linear_softmax" / "trained.json").read_text())
+    assert record["iterations"] == 30
+    make(checkout, "fool", "CLASS=ocean", "FOOL=--flip --start noise", *road)
+    assert (built / "fool" / "linear_softmax-noise1-to-ocean.png").exists()
+
+    files = {p: p.stat().st_mtime_ns for p in built.rglob("*") if p.is_file()}
+    again = make(checkout, "lmdb", "train", *road)
+    assert {p: p.stat().st_mtime_ns for p in built.rglob("*") if p.is_file()} == files
+    assert "Nothing to be done" in again.stdout
+
+    make(checkout, "train", "NAME=strong", "WEIGHT_DECAY=1000", *road)
+    assert json.loads((built / "strong" / "trained.json").read_text())["weight_decay"] == 1000
+
+    (checkout / "data" / "download.zip").write_bytes(b"x")
+    make(checkout, "-o", ".caffe", "clean")
+    assert not (checkout / "build").exists()
+    assert (checkout / "data" / "download.zip").exists()
+
+
+def test_an_unreadable_image_stops_make_and_nothing_looks_finished(checkout: Path, tmp_path: Path) -> None:
+    images = tmp_path / "ilsvrc"
+    make_images(images, train=3, val=2)
+    (images / "train" / "n02" / "train_1.JPEG").write_bytes(b"text")
+    road = ["DATASET=imagenet", f"IMAGENET={images}"]
+    done = make(checkout, "lmdb", *road, ok=False)
+    assert "train/n02/train_1.JPEG" in done.stderr
+    assert not (checkout / "build" / "imagenet" / "train_lmdb").exists()
+    make(checkout, "lmdb", "SKIP_BAD=1", *road)
+    assert (checkout / "build" / "imagenet" / "validated").exists()
+    assert "train_1.JPEG" in (checkout / "build" / "imagenet" / "bad_train.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["lmdb", "DATASET=cifar"], "demo, tiny-imagenet or imagenet"),
+        (["lmdb", "ENGINE=tensorflow"], "caffe or torch"),
+        (["lmdb", "DATASET=imagenet"], "IMAGENET= is missing"),
+        (["lmdb", "DATASET=imagenet", "IMAGENET=/no/such"], "no dataset folder at /no/such"),
+        (["lmdb", "DATASET=tiny-imagenet", "TINY_IMAGENET=/no/such.zip"], "no zip at /no/such.zip"),
+    ],
+)
+def test_wrong_variables_are_said(checkout: Path, arguments: list[str], said: str) -> None:
+    assert said in make(checkout, *arguments, ok=False).stderr
+    assert not list(checkout.glob("build/*/train_lmdb"))
+
+
+def test_help_names_every_target(checkout: Path) -> None:
+    out = make(checkout, "help").stdout
+    for target in ("demo", "test", "lint", "lmdb", "train", "fool", "templates", "clean", "distclean"):
+        assert f"\n  {target} " in out

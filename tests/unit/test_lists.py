@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from foolcaffe.errors import FoolCaffeError
+from foolcaffe.lists import read_list, scan
+
+
+def layout(root: Path, *paths: str) -> Path:
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(b"x")
+    return root
+
+
+def test_ilsvrc_layout(tmp_path) -> None:
+    layout(
+        tmp_path,
+        "train/n02/a.JPEG",
+        "train/n02/sub/b.jpg",
+        "train/n01/c d.png",
+        "train/n01/notes.txt",
+        "val/n02/v.JPEG",
+    )
+    (tmp_path / "synset_words.txt").write_text("n02 two, zwei\nn01 one\n")
+    lists = scan(tmp_path, seed=4)
+    assert sorted(lists.train) == [("train/n01/c d.png", 0), ("train/n02/a.JPEG", 1), ("train/n02/sub/b.jpg", 1)]
+    assert lists.val == [("val/n02/v.JPEG", 1)]
+    assert lists.synsets == [("n01", "one"), ("n02", "two, zwei")]
+
+
+def test_tiny_imagenet_layout(tmp_path) -> None:
+    layout(
+        tmp_path,
+        "train/n7/images/n7_0.JPEG",
+        "train/n3/images/n3_0.JPEG",
+        "val/images/val_0.JPEG",
+        "val/images/val_1.JPEG",
+    )
+    (tmp_path / "val" / "val_annotations.txt").write_text("val_1.JPEG\tn3\t0\t0\t9\t9\nval_0.JPEG\tn7\t1\t2\t3\t4\n")
+    (tmp_path / "words.txt").write_text("n3\tthree, trois\nn7\tseven\nn9\tnine\n")
+    lists = scan(tmp_path)
+    assert lists.val == [("val/images/val_1.JPEG", 0), ("val/images/val_0.JPEG", 1)]
+    assert lists.synsets == [("n3", "three, trois"), ("n7", "seven")]
+
+
+def test_flat_validation_with_caffes_val_txt(tmp_path) -> None:
+    layout(tmp_path, "train/n1/a.JPEG", "train/n2/b.JPEG", "val/v1.JPEG", "val/v2.JPEG")
+    (tmp_path / "val.txt").write_text("v1.JPEG 1\nv2.JPEG 0\n")
+    assert scan(tmp_path).val == [("val/v1.JPEG", 1), ("val/v2.JPEG", 0)]
+    (tmp_path / "val.txt").write_text("v1.JPEG 2\n")
+    with pytest.raises(FoolCaffeError, match=r"val\.txt:1: .*0\.\.1"):
+        scan(tmp_path)
+    (tmp_path / "val.txt").unlink()
+    with pytest.raises(FoolCaffeError, match=r"(?s)is flat.*val\.txt"):
+        scan(tmp_path)
+
+
+def test_the_order_is_seeded(tmp_path) -> None:
+    layout(tmp_path, *(f"train/n1/{i}.JPEG" for i in range(30)), "val/n1/v.JPEG")
+    assert scan(tmp_path, seed=1).train == scan(tmp_path, seed=1).train
+    assert scan(tmp_path, seed=1).train != scan(tmp_path, seed=2).train
+    assert sorted(scan(tmp_path, seed=1).train) == sorted(scan(tmp_path, seed=2).train)
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        ([], "no classes"),
+        (["train/n1/a.txt"], "holds no image"),
+        (["train/n1/a.jpg"], "no validation images"),
+        (["train/n1/a.jpg", "val/n2/b.jpg"], "n2 is a class that"),
+        (["train/n1/a\nb.jpg", "val/n1/c.jpg"], "line break"),
+    ],
+)
+def test_bad_datasets(tmp_path, paths: list[str], said: str) -> None:
+    with pytest.raises(FoolCaffeError, match=said):
+        scan(layout(tmp_path, *paths))
+
+
+names = st.text(st.characters(blacklist_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]), min_size=1, max_size=8).map(
+    lambda s: s.replace(" ", "_")
+)
+
+
+@settings(derandomize=True, deadline=None)
+@given(
+    st.dictionaries(st.lists(names, min_size=1, max_size=3).map(" ".join), st.integers(0, 999), min_size=1, max_size=9)
+)
+def test_a_written_list_is_read_back(tmp_path_factory, entries: dict[str, int]) -> None:
+    path = tmp_path_factory.mktemp("list") / "l.txt"
+    path.write_bytes("".join(f"{name} {label}\n" for name, label in entries.items()).encode())
+    assert read_list(path, 1000) == list(entries.items())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a.jpg 1\nb.jpg 2 \n", ":2: space at an end"),
+        (b"a.jpg 1\r\nb.jpg 2\r\n", ":1: Windows line end"),
+        (b"a.jpg\n", ":1: no label"),
+        (b"a.jpg one\n", ":1: no label"),
+        (b"a.jpg -1\n", ":1: no label"),
+        (b"a.jpg 1\n\nb.jpg 2\n", ":2: no label"),
+        (b"a.jpg 1\nb.jpg 1\na.jpg 1\n", ":3: a.jpg is listed in line 1"),
+        (b"a.jpg 7\n", r":1: class id 7 is out of range"),
+        (b"", "lists no image"),
+        (b"\xff 1\n", "not UTF-8"),
+    ],
+)
+def test_bad_lines_are_named(tmp_path, content: bytes, said: str) -> None:
+    path = tmp_path / "train.txt"
+    path.write_bytes(content)
+    with pytest.raises(FoolCaffeError, match=said):
+        read_list(path, 7)
