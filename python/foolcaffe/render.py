@@ -75,7 +75,8 @@ def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overr
     if overrides.std is not None:
         _named(train_val, scores, net_file).inner_product_param.weight_filler.std = overrides.std
 
-    iterations = overrides.max_iter or max(LEAST_ITERATIONS, round(solver.max_iter * images / IMAGENET_IMAGES / 500) * 500)
+    same_epochs = round(solver.max_iter * images / IMAGENET_IMAGES / 500) * 500
+    iterations = overrides.max_iter or max(LEAST_ITERATIONS, same_epochs)
     solver.net = str(out / "train_val.prototxt")
     del solver.test_iter[:]
     solver.test_iter.append(-(-validation // batches[True]))

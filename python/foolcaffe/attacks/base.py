@@ -242,11 +242,12 @@ class Budget:
 
 
 Attack = Callable[..., Result]
-"""An attack: ``attack(net, start, criterion, *, seed, …)``, a search for the smallest perturbation whose 8-bit image meets
-the criterion. Keywords, where a method has them: ``eps`` (largest norm, grey levels), ``norm`` ("l2" or "linf"),
+"""An attack: ``attack(net, start, criterion, *, seed, …)``, a search for the smallest perturbation whose 8-bit image
+meets the criterion. Keywords, where a method has them: ``eps`` (largest norm, grey levels), ``norm`` ("l2" or "linf"),
 ``steps``, ``step_size`` (grey levels), ``bounds`` (grey levels that may be used), ``budget``.
 
-Raises FoolCaffeError if it cannot begin (an all-zero gradient, say). A search that fails returns a result without success.
+Raises FoolCaffeError if it cannot begin (an all-zero gradient, say). A search that fails gives a result
+without success.
 """
 
 

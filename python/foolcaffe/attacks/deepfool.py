@@ -13,7 +13,7 @@ from foolcaffe.images import Rgb8
 RIVALS = 10
 """Classes whose boundaries are looked at, the best ones (section 3.3 of the paper: 10 of ImageNet's 1000)."""
 OVERSHOOT = 0.02
-"""How far each step goes beyond the boundary (the paper's η), and half as much again each time, for rounding takes some back."""
+"""How far each step goes beyond the boundary (the paper's η); half as much again each time, for rounding takes some."""
 
 
 def deepfool(
@@ -27,7 +27,7 @@ def deepfool(
     budget: Budget | None = None,
     seed: int = 0,
 ) -> Result:
-    """Least-norm steps to the boundaries of the net's linearisation (Moosavi-Dezfooli, Fawzi and Frossard 2016, algorithm 2).
+    """Least-norm steps to the boundaries of the linearised net (Moosavi-Dezfooli, Fawzi, Frossard 2016, algorithm 2).
 
     Untargeted, as in the paper: to the nearest of the boundaries between the label and the best others. Targeted: the
     smallest step that puts the target before all the best others at once, a least-distance problem with as many

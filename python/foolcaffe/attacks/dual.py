@@ -18,8 +18,8 @@ lowered (h = ½ is no rounding at all). The bound is always taken from the unsmo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable, Optional
 
 import numpy as np
 import numpy.typing as npt
@@ -103,7 +103,7 @@ def outside(z: Vector, ratio: float) -> float:
     return max(worst, worst + float(np.log(np.exp(z - worst).sum()) - np.log(ratio)))
 
 
-def support(lam: Vector, ratio: float) -> tuple[float, Vector, Optional[Matrix]]:
+def support(lam: Vector, ratio: float) -> tuple[float, Vector, Matrix | None]:
     """σ_C(λ), its gradient z*, and its Hessian (None where it is zero).
 
     z*_j = min(0, log(λ_j/θ)) with Σ exp z*_j = ratio; θ is found by water-filling: the m largest λ are capped at z = 0.
@@ -269,7 +269,7 @@ class Seen:
 
     gradient: Vector
     hessian: Callable[[], Matrix]
-    curve: Optional[Matrix]
+    curve: Matrix | None
 
 
 def _newton(

@@ -123,7 +123,7 @@ def generations(net: Scores, targets: list[int], encoding: str, steps: int, seed
     genes: dict[int, np.ndarray] = {}
     elites: dict[int, Elite] = {}
     _, height, width = net.shape
-    for generation in range(steps):
+    for _ in range(steps):
         children = []
         for _ in range(TOGETHER):
             if not genes:

@@ -1,9 +1,9 @@
-"""The exact attack on a linear net: the smallest L2 or L∞ change, proved to be so; then the best 8-bit image, with a bound.
+"""The exact attack on a linear net: the smallest L2 or L∞ change, with a proof; the best 8-bit image, with a bound.
 
 Both are convex problems in D pixels with K − 1 constraints (see :mod:`foolcaffe.attacks.dual`); a dual solution proves
-how good an image is. For L∞ the box of each pixel is shrunk to ±ε: an ε is possible if the L2 problem in that box has a
-solution, and impossible if its dual exceeds what any corner of the box could reach. Both answers are proofs, so bisection
-is too.
+how good an image is. For L∞ the box of each pixel is shrunk to ±ε: an ε is possible if the L2 problem in that box has
+a solution, and impossible if its dual asks for more than any corner of the box gives. Both answers are proofs, so
+bisection is too.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def exact(
     budget: Budget | None = None,
     seed: int = 0,
 ) -> Result:
-    """The smallest change that fools a linear net, with a certificate; and the best 8-bit image, with a bound of its own.
+    """The smallest change that fools a linear net, with a certificate; the best 8-bit image, with a bound of its own.
 
     Karpathy 2015 adds a fraction of the weights; this is the fraction of the fewest weights that there can be: of the
     target's row less those of the few rivals that would come first. Untargeted: the nearest of all rivals.
@@ -104,7 +104,8 @@ def exact(
     if solution is None:
         note = "proved: no image within the bounds meets it"
     elif eps is not None and solution.certificate.png > eps:
-        note = f"proved: no 8-bit image within {eps:g} meets it, the nearest is {solution.certificate.png:.4g} away or more ({norm})"
+        nearest = f"the nearest is {solution.certificate.png:.4g} away or more ({norm})"
+        note = f"proved: no 8-bit image within {eps:g} meets it, {nearest}"
     result = search.result(note)
     return replace(result, certificate=None if solution is None else solution.certificate)
 
@@ -143,7 +144,7 @@ def solve(
         ratio = np.inf if criterion.confidence is None else (1 - criterion.confidence) / criterion.confidence
         rivals = np.delete(np.arange(len(scores)), t)
         return method(Problem(linear, t, rivals, scores[rivals] - scores[t], low, high, ratio), margin)
-    # Untargeted: one constraint a rival, those first that would be nearest without box and rounding; that tells when to end.
+    # Untargeted: one constraint a rival, the nearest without box and rounding first: it tells when to end.
     label = criterion.sought
     order = np.delete(np.arange(len(scores)), label)
     simple = np.array(
@@ -211,8 +212,8 @@ def _l2(problem: Problem, margin: float) -> Solution | None:
 def whole(problem: Problem, lam: Vector, margin: float) -> tuple[Vector | None, float]:
     """The best whole change near a dual solution (None if none was found), and a rigorous bound of the norm of any.
 
-    The rounded dual solution misses C by a few pixels' worth: it is repaired, and changes that turn out not to be needed
-    are taken back.
+    The rounded dual solution misses C by a few pixels' worth: it is repaired, and changes that turn out not to be
+    needed are taken back.
     """
     proved, best = 0.0, None
     asked = margin

@@ -21,7 +21,7 @@ def gradient(
     budget: Budget | None = None,
     seed: int = 0,
 ) -> Result:
-    """``start + factor × ∇ₓ s_target``, with the smallest factor whose PNG fools; untargeted, ``− factor × ∇ₓ s_label``.
+    """``start + factor × ∇ₓ s_target`` with the smallest factor whose PNG fools; untargeted, ``− factor × ∇ₓ s_label``.
 
     For a linear net the gradient is the target's weight row ("add some fraction of those weights to the image",
     Karpathy 2015, "Fooling a Linear Classifier on ImageNet"). It comes from Caffe's backward pass all the same.

@@ -32,7 +32,7 @@ def numeric(
 ) -> Result:
     """Change one value at a time by ``± step_size``, look at the scores, and go along the differences.
 
-    Karpathy 2015: "it is possible to compute the data gradient numerically". Two images a value: 24,576 for 64 × 64 × 3.
+    Karpathy 2015: "it is possible to compute the data gradient numerically". Two images a value: 24,576 at 64 × 64 × 3.
     ``block`` × ``block`` pixels of a channel can be changed together, for a coarser gradient of fewer queries.
 
     Args:
@@ -90,7 +90,7 @@ def numeric(
 
 
 def numeric_gradient(net: Scores, image: Floats, weights: Floats, step_size: float = 1.0) -> Floats:
-    """The gradient of ``weights · probabilities`` at one image, 3 × height × width, by central differences, unclipped."""
+    """The gradient of ``weights · probabilities`` at one image, 3 × height × width: central differences, unclipped."""
     gradient = np.zeros(image.size)
     for begin in range(0, image.size, TOGETHER):
         index = np.arange(begin, min(begin + TOGETHER, image.size))

@@ -28,4 +28,4 @@ def radii(search: Search) -> Iterator[float]:
 def gains(search: Search, probabilities: np.ndarray) -> np.ndarray:
     """What a black-box search raises, for each row: how far the criterion is met, in soft log odds."""
     soft = (probabilities.astype(np.float64) + SOFT) / (1 + SOFT * probabilities.shape[1])
-    return search.criterion.margins(soft)  # type: ignore[arg-type]
+    return search.criterion.margins(soft)

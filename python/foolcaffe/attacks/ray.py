@@ -49,11 +49,9 @@ def along_ray(
     """
     search = Search(net, start, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)
     search.steps = 1
-    factor, trajectory = 0.0, []
+    factor, trajectory = 0.0, search.trajectory
     with search:
         factor, trajectory = walk(search, direction)
-    if not trajectory:  # the budget ended it
-        trajectory = search.trajectory
     return replace(search.result(), factor=factor, direction=direction, trajectory=trajectory)
 
 

@@ -223,7 +223,7 @@ class Search:
 
 
 def _within(wanted: Floats, whole: Floats, eps: float) -> Floats:
-    """Whole changes cut back towards zero, those rounded away from zero furthest first, until their L2 norm is at most eps.
+    """Whole changes cut back until their L2 norm is at most eps, those rounded away from zero furthest first.
 
     All of them cut back are no longer than ``wanted`` was, so it always ends.
     """

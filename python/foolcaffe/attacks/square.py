@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foolcaffe.attacks.base import Budget, Criterion, Result, Scores
+from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Result, Scores
 from foolcaffe.attacks.radii import gains, radii
 from foolcaffe.attacks.ray import shorten
 from foolcaffe.attacks.search import BOUNDS, Search
@@ -48,7 +48,7 @@ def square(
     with search:
         search.look(search.base[None])
         for radius in radii(search):
-            if search.found is not None or radius == 0:
+            if radius == 0 or search.found is not None:
                 break
             x = search.project(
                 (search.base + rng.choice([-radius, radius], (channels, 1, width)))[None].astype(np.float32)
@@ -62,11 +62,12 @@ def square(
                 tried = x.copy()
                 tried[place] = search.base[place] + rng.choice([-radius, radius], (channels, 1, 1))
                 tried = search.project(tried[None])[0]
-                gain = float(gains(search, search.look(tried[None]))[0])
+                probabilities = search.look(tried[None])
+                gain = float(gains(search, probabilities)[0])
                 search.steps += 1
                 if gain >= best:
                     x, best = tried, gain
-                if search.found is not None:
+                if bool(criterion.met(probabilities, MARGIN)[0]):
                     break
         shorten(search)
     return search.result()

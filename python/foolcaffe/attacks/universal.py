@@ -48,9 +48,9 @@ def universal(
 ) -> Universal:
     """Steps along the mean gradient of the images not yet fooled, each drawn back into the ball.
 
-    The aim of Moosavi-Dezfooli et al. 2017, "Universal adversarial perturbations", by stochastic gradients as Shafahi et
-    al. 2020 (algorithm 2) do it, instead of one DeepFool an image. With one target for all it is class-directed; with
-    labels it is not.
+    The aim of Moosavi-Dezfooli et al. 2017, "Universal adversarial perturbations", by stochastic gradients as Shafahi
+    et al. 2020 (algorithm 2) do it, instead of one DeepFool an image. With one target for all it is class-directed;
+    with labels it is not.
 
     Args:
         net: the classifier.
