@@ -110,6 +110,10 @@ def support(lam: Vector, ratio: float) -> tuple[float, Vector, Matrix | None]:
     """
     if ratio >= len(lam) or not lam.any():
         return 0.0, np.zeros_like(lam), None
+    used = lam > 0
+    if used.sum() <= ratio:  # all of them are capped, and what is left is for the others
+        left = (ratio - used.sum()) / (~used).sum()
+        return 0.0, np.where(used, 0.0, min(0.0, float(np.log(left))) if left > 0 else -np.inf), None
     order = np.sort(lam)[::-1]
     rest = np.concatenate([[lam.sum()], lam.sum() - np.cumsum(order)])  # Σ of all but the m largest
     m = np.arange(int(np.ceil(ratio)))
@@ -327,7 +331,7 @@ def _newton(
 def _solve(hessian: Matrix, gram: Matrix, right: Vector, longest: float) -> Vector:
     """Newton's direction. Where too few pixels move for a Hessian, a part of what all would give is added."""
     eye = np.eye(len(gram)) * float(np.trace(gram)) / len(gram)
-    for part, ridge in ((0.0, 1e-14), (1e-3, 1e-9), (1e-1, 1e-6)):
+    for part, ridge in ((0.0, 1e-14), (1e-6, 1e-12), (1e-4, 1e-10), (1e-2, 1e-8), (0.3, 1e-6)):
         try:
             factor = cho_factor(hessian + part * gram + ridge * eye, check_finite=False)
         except LinAlgError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import linprog
 from threadpoolctl import ThreadpoolController
 
 from foolcaffe.attacks.base import MARGIN, Budget, Certificate, Criterion, Result
@@ -297,10 +298,20 @@ def _linf(problem: Problem, margin: float) -> Solution | None:
         least = smallest_box(tight, lam)
         proved, below = max(proved, smallest_box(problem, lam)), max(below, least)
         trial = np.clip(tight.pull(lam), boxed.low, boxed.high)
-        if tight.excess(trial) <= 1e-9 * max(1.0, float(np.abs(tight.deficit).max())):
+        if _inside(tight, trial):
             delta, reached = trial, min(reached, _norm(trial, "linf"))
         elif least < eps:
             break  # neither: it did not converge; what is proved so far holds
+    free = 2 * len(problem.rivals) + 20
+    while reached - below > LINF_GAP * reached and np.isinf(problem.ratio) and free <= 16 * len(delta):
+        trial, multipliers = _vertex(tight, lam, reached, free)
+        if multipliers is not None:
+            least = smallest_box(tight, multipliers)
+            proved, below = max(proved, smallest_box(problem, multipliers)), max(below, least)
+            lam = multipliers if least == below else lam
+        if trial is not None and _inside(tight, trial) and _norm(trial, "linf") < reached:
+            delta, reached = trial, _norm(trial, "linf")
+        free *= 4
     # Whole levels: the smallest whole ε that is not proved to be too small.
     levels: Vector | None = None
     png = float(np.ceil(proved - 1e-9))
@@ -314,6 +325,38 @@ def _linf(problem: Problem, margin: float) -> Solution | None:
         if levels is not None:
             break
     return Solution(delta, levels, Certificate("linf", proved, png, reached))
+
+
+def _inside(problem: Problem, delta: Vector) -> bool:
+    return problem.excess(delta) <= 1e-9 * max(1.0, float(np.abs(problem.deficit).max()))
+
+
+def _vertex(problem: Problem, lam: Vector, eps: float, free: int) -> tuple[Vector | None, Vector | None]:
+    """A small linear program where Newton's steps get stuck: the pixels that λ pulls at least are free, the others go
+    as far as ε and the box let them. Its change and its multipliers, or None.
+    """
+    pull = problem.pull(lam)
+    order = np.argsort(np.abs(pull), kind="stable")
+    loose, held = order[:free], order[free:]
+    sign = np.where(pull[held] > 0, 1.0, -1.0)
+    room = np.where(pull[held] > 0, problem.high[held], -problem.low[held])
+    at_eps = room > eps
+    rows = problem.net.rows[problem.target] - problem.net.rows[problem.rivals]
+    needed = problem.deficit - rows[:, held[~at_eps]] @ (sign[~at_eps] * room[~at_eps])
+    along = rows[:, held[at_eps]] @ sign[at_eps]
+    eye, one = np.eye(len(loose)), np.ones((len(loose), 1))
+    program = linprog(
+        np.append(np.zeros(len(loose)), 1.0),
+        A_ub=np.block([[-rows[:, loose], -along[:, None]], [eye, -one], [-eye, -one]]),
+        b_ub=np.concatenate([-needed, np.zeros(2 * len(loose))]),
+        bounds=[*zip(problem.low[loose], problem.high[loose]), (0, None)],
+    )
+    if not program.success:
+        return None, None
+    delta = np.empty_like(pull)
+    delta[loose] = program.x[:-1]
+    delta[held] = sign * np.minimum(room, program.x[-1])
+    return delta, np.maximum(-program.ineqlin.marginals[: len(rows)], 0.0)
 
 
 def shrunk(problem: Problem, eps: float) -> Problem:
