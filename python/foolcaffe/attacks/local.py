@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foolcaffe.attacks.base import Budget, Criterion, Result, Scores
+from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Result, Scores
 from foolcaffe.attacks.iterated import into_ball
 from foolcaffe.attacks.radii import gains, radii
 from foolcaffe.attacks.ray import shorten
@@ -46,12 +46,12 @@ def local(
     rng = np.random.default_rng(seed)
     _, height, width = search.base.shape
     with search:
-        x = search.base.copy()
-        best = float(gains(search, search.look(x[None]))[0])
+        begin = float(gains(search, search.look(search.base[None]))[0])
         for radius in radii(search):
+            x, best = search.base, begin
             # in an L2 ball a rectangle cannot use all of the radius: each moves by a good part of it
             reach = radius if norm == "linf" else 4 * radius / float(np.sqrt(search.base.size))
-            for step in range(steps if search.found is None else 0):
+            for step in range(steps):
                 side = max(1.0, 0.5 * min(height, width) * 0.02 ** (step / steps))  # from half the image to a pixel
                 neighbours = np.repeat(x[None], TOGETHER, axis=0)
                 for image in neighbours:
@@ -60,12 +60,13 @@ def local(
                     place = (channel, slice(i, i + h), slice(j, j + w))
                     image[place] = search.base[place] + rng.choice([-reach, 0.0, reach])
                 neighbours = into_ball(search, neighbours, radius)
-                gain = gains(search, search.look(neighbours))
+                probabilities = search.look(neighbours)
+                gain = gains(search, probabilities)
                 search.steps += 1
                 i = int(gain.argmax())
                 if gain[i] >= best:
                     x, best = neighbours[i], float(gain[i])
-                if search.found is not None:
+                if criterion.met(probabilities, MARGIN).any():
                     break
         shorten(search)
     return search.result()

@@ -50,7 +50,7 @@ def nes(
         search.look(search.base[None])
         for radius in radii(search):
             x, velocity = search.base[None].copy(), np.zeros_like(search.base[None])
-            for _ in range(steps if search.found is None else 0):
+            for _ in range(steps):
                 u = rng.standard_normal((max(samples // 2, 1), *search.base.shape)).astype(np.float32)
                 pairs = np.concatenate([x + sigma * u, x - sigma * u])
                 search.spend(len(pairs))

@@ -1,4 +1,4 @@
-"""Radii for searches that need a ball: the eps that was given, else larger ones until the image fools."""
+"""Radii for searches that need a ball: the eps that was given, else smaller and smaller ones while the image fools."""
 
 from __future__ import annotations
 
@@ -8,21 +8,36 @@ import numpy as np
 
 from foolcaffe.attacks.search import Search
 
-LEVELS = (2.0, 5.0, 12.0, 30.0, 80.0, 255.0)
-"""Grey levels each pixel may change, one after the other; for L2 the same, times the square root of the pixels."""
+FIRST = 32.0
+"""Grey levels each pixel may change in the first ball; for L2 half as much, times the square root of the pixels."""
+LARGER = 2.0
+SMALLER = 0.6
 SOFT = 1e-3
 """Added to probabilities before their logarithm where a classifier votes and can say 0."""
 
 
 def radii(search: Search) -> Iterator[float]:
-    """``eps``, or growing radii that end with the first success."""
+    """``eps``; or a first radius, larger ones until the image fools, then smaller ones until it does not.
+
+    A large ball is searched first since it is searched soon: what a budget buys is spent on making the change smaller.
+    """
     if search.eps is not None:
         yield search.eps
         return
-    for level in LEVELS:
+    unit = 1.0 if search.norm == "linf" else float(np.sqrt(search.base.size)) / 2
+    radius = FIRST * unit
+    while True:
+        yield radius
         if search.found is not None:
+            break
+        if radius >= 255 * unit:
             return
-        yield level if search.norm == "linf" else level * float(np.sqrt(search.base.size)) / 2
+        radius = min(LARGER * radius, 255 * unit)
+    while search.found > 1.0:
+        radius = SMALLER * min(radius, search.found)
+        yield radius
+        if search.found > radius * (1 + 1e-6):
+            return
 
 
 def gains(search: Search, probabilities: np.ndarray) -> np.ndarray:

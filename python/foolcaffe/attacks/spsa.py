@@ -52,7 +52,7 @@ def spsa(
             x = search.base[None].astype(np.float64)
             mean, square = np.zeros_like(x), np.zeros_like(x)
             size = step_size or 4 * radius / steps / (1.0 if norm == "linf" else np.sqrt(search.base.size))
-            for step in range(1, 1 + (steps if search.found is None else 0)):
+            for step in range(1, 1 + steps):
                 v = rng.choice(np.array([-1, 1], np.float32), (max(samples // 2, 1), *search.base.shape))
                 pairs = np.concatenate([x + delta * v, x - delta * v]).astype(np.float32)
                 search.spend(len(pairs))

@@ -48,7 +48,7 @@ def square(
     with search:
         search.look(search.base[None])
         for radius in radii(search):
-            if radius == 0 or search.found is not None:
+            if radius == 0:
                 break
             x = search.project(
                 (search.base + rng.choice([-radius, radius], (channels, 1, width)))[None].astype(np.float32)
