@@ -40,7 +40,7 @@ M := $(B)/$(NAME)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test test-quick lint lmdb train fool templates evaluate toy doctor bench-lmdb bench-train clean distclean
+.PHONY: help demo test test-quick lint lmdb train fool templates evaluate toy doctor bench-lmdb bench-train bench-attacks clean distclean
 
 help:  ## this list
 	@echo 'usage: make TARGET [DATASET=demo|tiny-imagenet|imagenet] [ENGINE=caffe|torch] [MODEL=…] [GPU=auto|cpu|0,1]'
@@ -100,6 +100,9 @@ bench-lmdb: .venv/READY .caffe/SOURCE  ## images/s beside real convert_imageset
 bench-train: .venv/READY .caffe/SOURCE  ## iterations/s of torchcaffe beside real Caffe
 	.venv/bin/python benchmarks/bench_train.py
 
+bench-attacks: .venv/READY .caffe/SOURCE  ## attacks beside foolbox, torchattacks and ART
+	.caffe/bin/python benchmarks/bench_attacks.py
+
 clean:  ## remove what was built; downloads and environments stay
 	rm -rf build data/demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . \( -name .caffe -o -name .venv -o -name .git \) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -120,7 +123,7 @@ distclean: clean  ## remove all that is not in git: downloads and environments t
 	tools/install_caffe.sh
 
 .caffe/TESTS: | .caffe/SOURCE
-	tools/install_caffe.sh --packages "pytest hypothesis psutil"
+	tools/install_caffe.sh --packages "pytest hypothesis psutil scikit-learn"
 	touch $@
 
 .venv/READY: pyproject.toml

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from pathlib import Path
 
@@ -45,6 +46,37 @@ def percent(probability: float) -> str:
     if 0 < probability < 0.0005:
         return "<0.1 %"
     return f"{100 * probability:.1f} %"
+
+
+def target_sheet(path: Path, start: Rgb8, pictures: list[tuple[Rgb8, str, str]], title: str) -> None:
+    """Write a sheet: the start, then one image fooled into each class.
+
+    Args:
+        path: the PNG.
+        start: drawn first.
+        pictures: image, name of the class, size of the change.
+        title: above.
+    """
+    cells = [(start, "start", ""), *pictures]
+    columns = min(len(cells), max(4, math.ceil(math.sqrt(1.5 * len(cells)))))
+    rows = math.ceil(len(cells) / columns)
+    side, label, head, gap = 0.9, 0.24, 0.35, 0.06  # inches
+    width, height = columns * (side + gap) + gap, rows * (side + label) + head
+    with styled():
+        figure = Figure(figsize=(width, height))
+        for index, (image, name, size) in enumerate(cells):
+            line, column = divmod(index, columns)
+            left, low = gap + column * (side + gap), height - head - line * (side + label) - side
+            axes = figure.add_axes((left / width, low / height, side / width, side / height))
+            axes.imshow(image.array, interpolation="nearest")
+            axes.axis("off")
+            text = f"{textwrap.shorten(name, 17, placeholder='…') if ' ' in name else name[:17]} {size}".strip()
+            colour = ORANGE if index == 0 else "black"
+            figure.text(
+                (left + side / 2) / width, (low - 0.03) / height, text, fontsize=6, ha="center", va="top", color=colour
+            )
+        figure.text(gap / width, 1 - 0.08 / height, title, fontsize=9 if width > 6 else 7, color=GREY, va="top")
+        save(figure, path)
 
 
 def fooling_figure(path: Path, rows: list[FoolingRow], title: str) -> None:

@@ -11,21 +11,26 @@ import json
 import re
 import sys
 import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from foolcaffe import engine
-from foolcaffe.attacks import METHODS, Criterion, Result, method
+from foolcaffe.attacks import METHODS, Budget, Criterion, Result, method
+from foolcaffe.attacks import run as attack
 from foolcaffe.classes import Synset, Synsets
 from foolcaffe.datums import DatumLMDB, Record
 from foolcaffe.errors import EXIT_FAILED, FoolCaffeError, run_cli
-from foolcaffe.figures import FoolingRow, fooling_figure, percent, template_image, top
+from foolcaffe.figures import FoolingRow, fooling_figure, percent, target_sheet, template_image, top
 from foolcaffe.files import sha256, write_json
 from foolcaffe.images import BgrPixels, Rgb8, noise, read_image, resize, write_png
 from foolcaffe.models import TrainedModel, find_trained
 from foolcaffe.net import Classifier
+from foolcaffe.progress import Progress
 from foolcaffe.verify import Verdict, verify
 
 LOOKED_AT = 500
@@ -48,12 +53,14 @@ def choose_start(
         return resize(read_image(options.image), height, width), options.image.name, options.image.stem
     if options.start == "noise":
         return noise(height, width, options.seed), f"uniform noise, seed {options.seed}", f"noise{options.seed}"
+    if options.start == "grey":
+        return Rgb8(np.full((height, width, 3), 128, np.uint8)), "flat grey", "grey"
     with DatumLMDB(model.dataset / "val_lmdb") as records:
         if options.start is not None:
             number = re.fullmatch(r"val:(\d+)", options.start)
             if not number:
                 raise FoolCaffeError(
-                    f"--start {options.start!r} is no start", "expected: noise, or val:N for validation image N"
+                    f"--start {options.start!r} is no start", "expected: noise, grey, or val:N for validation image N"
                 )
             index = int(number.group(1))
             record = records.record(index)
@@ -83,24 +90,30 @@ def _default_start(records: DatumLMDB, net: Classifier, targets: list[int]) -> t
 
 
 def fool(
-    net: Classifier, start: Rgb8, criterion: Criterion, *, method_name: str, seed: int, png: Path
+    net: Classifier, start: Rgb8, criterion: Criterion, *, method_name: str, seed: int, png: Path, **options: Any
 ) -> tuple[Result, Verdict]:
     """Attack, write the PNG, and verify it from disk. A PNG that does not fool is not left behind.
 
     Raises:
-        FoolCaffeError: the start is of the class already, or the criterion cannot be reached within 0..255.
+        FoolCaffeError: the start is of the class already, the criterion was not reached, or the method refuses.
     """
+    criterion.check(net.classes)
     if bool(criterion.met(net.probabilities(start.to_bgr()))[0]):
         raise FoolCaffeError(
             "the start is what you want already: there is nothing to fool",
             "choose another class, another start, or a higher --confidence",
         )
-    result = method(method_name)(net, start, criterion, seed=seed)
+    result = attack(method_name, net, start, criterion, seed=seed, **options)
     wanted = "best class" if criterion.confidence is None else f"confidence {criterion.confidence:g}"
+    if criterion.target is None:
+        wanted = "another best class"
     if not result.success["image"]:
+        eps = options.get("eps")
+        within = f"within 0..255{'' if eps is None else f' and {eps:g} grey levels of the start'}"
         raise FoolCaffeError(
-            f"not reached within 0..255 by {method_name}: {wanted}; "
-            f"the highest confidence in the class was {percent(result.best)}",
+            f"not reached {within} by {method_name}: {wanted}; "
+            f"the highest confidence in the class was {percent(result.best)}, after {result.queries} queries"
+            + (f"\n    {result.note}" if result.note else ""),
             "ask for less (--confidence, --flip), begin with another image, or try another --method: "
             + ", ".join(m for m in METHODS if m != method_name),
         )
@@ -134,10 +147,12 @@ def _record(
             for i, name, p in top(probabilities, synsets)
         ]
 
-    target = synsets[criterion.target]
+    target = synsets[_reached(criterion, verdict)]
+    proved = result.certificate
+    kind: Any = "flip" if criterion.confidence is None else {"confidence": criterion.confidence}
     return {
         "target": {"id": target.id, "wnid": target.wnid, "name": target.name},
-        "criterion": "flip" if criterion.confidence is None else {"confidence": criterion.confidence},
+        "criterion": kind if criterion.target is not None else {"not": synsets[criterion.sought].name},
         "start": start_name,
         "before": best(before),
         "after": best(verdict.probabilities),
@@ -152,6 +167,7 @@ def _record(
         "queries": result.queries,
         "seed": options.seed,
         "success": result.success,
+        **({"certificate": asdict(proved)} if proved else {}),
         "verified": verdict.fooled,
         "engine": engine.name(),
         "model": str(model.folder),
@@ -175,16 +191,19 @@ def _parser() -> argparse.ArgumentParser:
         "--class",
         dest="targets",
         action="append",
-        required=True,
         metavar="ID|WNID|NAME",
         help="the class the net shall see; given several times, the figure has a row for each",
+    )
+    parser.add_argument("--all-targets", action="store_true", help="every class in turn; draws a sheet of all")
+    parser.add_argument(
+        "--untargeted", action="store_true", help="any class but the one that the net sees in the start"
     )
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--image", type=Path, metavar="FILE", help="begin with this picture, whatever its size or kind")
     start.add_argument(
         "--start",
-        metavar="noise|val:N",
-        help="begin with noise, or with validation image N (default: a validation image that the net gets right)",
+        metavar="noise|grey|val:N",
+        help="begin with noise, with flat grey, or with validation image N (default: one that the net gets right)",
     )
     goal = parser.add_mutually_exclusive_group()
     goal.add_argument(
@@ -194,6 +213,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--method", default="gradient", help="one of: " + ", ".join(METHODS) + " (default: %(default)s)"
     )
+    parser.add_argument("--norm", choices=("l2", "linf"), help="what is made small (default: the method's)")
+    parser.add_argument("--eps", type=float, metavar="E", help="largest norm of the change, in grey levels")
+    parser.add_argument("--steps", type=int, metavar="N", help="of methods that make many (default: the method's)")
+    parser.add_argument(
+        "--step-size", type=float, metavar="S", help="of a step, in grey levels (default: the method's)"
+    )
+    parser.add_argument("--queries", type=int, metavar="N", help="end after so many images scored")
+    parser.add_argument("--seconds", type=float, metavar="T", help="end after so long")
     parser.add_argument("--model", help="build/<dataset>/<model>, or its name (default: trained last)")
     parser.add_argument("--weights", type=Path, help="another .caffemodel than the finished one")
     parser.add_argument("--mean", type=Path, help="another mean than the dataset's")
@@ -209,64 +236,115 @@ def main(arguments: list[str]) -> int:
     """Parse, fool, write for each class PNG, perturbation and record, and a figure."""
     options = _parser().parse_args(arguments)
     engine.quiet = options.quiet
-    confidence = None if options.flip else options.confidence
+    goals = [bool(options.targets), options.all_targets, options.untargeted]
+    if sum(goals) != 1:
+        _parser().error("one of --class, --all-targets and --untargeted is needed")
+    confidence = None if options.flip or options.untargeted else options.confidence
     Criterion(0, confidence)  # a bad confidence is said before anything is loaded
     method(options.method)
     model = find_trained(options.model, options.weights, options.mean)
-    targets = [model.synsets().find(text) for text in options.targets]
+    synsets = model.synsets()
+    wanted = [synsets.find(text) for text in options.targets or ()]
     net = model.classifier(options.gpu)
-    start, start_name, short = choose_start(options, model, net, [t.id for t in targets])
+    start, start_name, short = choose_start(options, model, net, [t.id for t in wanted])
+    before = net.probabilities(start.to_bgr())[0]
+    seen = int(before.argmax())
+    if options.untargeted:
+        criteria = [Criterion(label=seen)]
+    else:
+        criteria = [Criterion(t.id, confidence) for t in (wanted or [s for s in synsets if s.id != seen])]
     out: Path = options.out or model.dataset / "fool"
     out.mkdir(parents=True, exist_ok=True)
     if not options.quiet:
         print(
             f"model: {model.folder} ({net.classes} classes); start: {start_name}; seed {options.seed}", file=sys.stderr
         )
-    rows, records, failed = [], [], 0
-    for target in targets:
-        stem = _stem(model, short, [target])
-        try:
-            result, verdict = fool(
-                net,
-                start,
-                Criterion(target.id, confidence),
-                method_name=options.method,
-                seed=options.seed,
-                png=out / f"{stem}.png",
-            )
-        except FoolCaffeError as error:
-            if len(targets) == 1:
-                raise
-            print(f"foolcaffe.fool: error: {target.name}: {error}", file=sys.stderr)
-            failed += 1
-            continue
-        delta = result.image.to_bgr().array - start.to_bgr().array
-        amplified = 127.0 / max(float(np.abs(delta).max()), 1.0)
-        write_png(out / f"{stem}-perturbation.png", template_image(delta, 127.5 / amplified))
-        before = net.probabilities(start.to_bgr())[0]
-        record = _record(result, verdict, before, Criterion(target.id, confidence), model, start_name, options)
-        record["perturbation_amplified"] = amplified
-        record["sha256"]["png"] = sha256(out / f"{stem}.png")
-        write_json(out / f"{stem}.json", record)
-        records.append(record)
-        rows.append(_row(result, verdict, before, target, model.synsets(), options.method))
+    rows, records, sheet, failed = [], [], [], 0
+    with Progress(len(criteria), "classes", options.method, options.quiet or len(criteria) < 10) as progress:
+        for criterion in criteria:
+            name = f"not-{synsets[seen].name}" if criterion.target is None else synsets[criterion.target].name
+            stem = _stem(model, short, [name])
+            try:
+                result, verdict = fool(
+                    net,
+                    start,
+                    criterion,
+                    method_name=options.method,
+                    seed=options.seed,
+                    png=out / f"{stem}.png",
+                    norm=options.norm,
+                    eps=options.eps,
+                    steps=options.steps,
+                    step_size=options.step_size,
+                    budget=_budget(options),
+                )
+            except FoolCaffeError as error:
+                if len(criteria) == 1:
+                    raise
+                print(f"foolcaffe.fool: error: {name}: {error}", file=sys.stderr)
+                failed += 1
+                continue
+            finally:
+                progress.advance()
+            delta = result.image.to_bgr().array - start.to_bgr().array
+            amplified = 127.0 / max(float(np.abs(delta).max()), 1.0)
+            write_png(out / f"{stem}-perturbation.png", template_image(delta, 127.5 / amplified))
+            record = _record(result, verdict, before, criterion, model, start_name, options)
+            record["perturbation_amplified"] = amplified
+            record["sha256"]["png"] = sha256(out / f"{stem}.png")
+            write_json(out / f"{stem}.json", record)
+            records.append(record)
+            if options.all_targets:
+                sheet.append((result.image, f"{record['target']['name']}", f"{verdict.distances.l2:.0f}"))
+                continue
+            rows.append(_row(result, verdict, before, synsets[_reached(criterion, verdict)], synsets, options.method))
+            if not options.json:
+                print(out / f"{stem}.png" if options.quiet else _summary(record, out / f"{stem}.png"))
+    title = f"{model.dataset.name}, {model.folder.name}: from {start_name} to "
+    if sheet:
+        path = out / f"{_stem(model, short, ['all'])}-sheet.png"
+        sizes = sorted(r["l2"] for r in records)
+        told = f"{title}{len(sheet)} classes by {options.method}; L2 {sizes[0]:.0f} to {sizes[-1]:.0f}"
+        target_sheet(path, start, sheet, f"{told}, median {sizes[len(sizes) // 2]:.0f}")
         if not options.json:
-            print(out / f"{stem}.png" if options.quiet else _summary(record, out / f"{stem}.png"))
+            print(path)
     if rows:
-        stem = _stem(model, short, targets)
-        names = " and ".join(t.name for t in targets)
-        fooling_figure(
-            out / f"{stem}-figure.png", rows, f"{model.dataset.name}, {model.folder.name}: from {start_name} to {names}"
-        )
+        stem = _stem(model, short, [r["target"]["name"] for r in records])
+        names = " and ".join(r["target"]["name"] for r in records)
+        fooling_figure(out / f"{stem}-figure.png", rows, title + names)
         if not options.json and not options.quiet:
             print(f"figure  {out / stem}-figure.png")
     if options.json:
-        print(json.dumps(records[0] if len(targets) == 1 else records, indent=2, ensure_ascii=False))
+        print(json.dumps(records[0] if len(criteria) == 1 else records, indent=2, ensure_ascii=False))
     return EXIT_FAILED if failed else 0
 
 
-def _stem(model: TrainedModel, short: str, targets: list[Synset]) -> str:
-    return re.sub(r"[^\w.-]+", "_", f"{model.folder.name}-{short}-to-{'-'.join(t.name for t in targets)}")
+def _reached(criterion: Criterion, verdict: Verdict) -> int:
+    """The class that was reached: the target, or untargeted whatever came out."""
+    return int(verdict.probabilities.argmax()) if criterion.target is None else criterion.target
+
+
+def _budget(options: argparse.Namespace) -> Budget | None:
+    """The budget asked for, with a word every few seconds; None for a method that knows none."""
+    if options.queries is None and options.seconds is None and options.quiet:
+        return None
+    return Budget(options.queries, options.seconds, None if options.quiet else _teller())
+
+
+def _teller() -> Callable[[int, float], None]:
+    last = time.monotonic()
+
+    def tell(steps: int, best: float) -> None:
+        nonlocal last
+        if time.monotonic() - last >= Progress.LINE_EVERY_S:
+            last = time.monotonic()
+            print(f"step {steps}, best confidence so far {percent(best)}", file=sys.stderr, flush=True)
+
+    return tell
+
+
+def _stem(model: TrainedModel, short: str, targets: list[str]) -> str:
+    return re.sub(r"[^\w.-]+", "_", f"{model.folder.name}-{short}-to-{'-'.join(targets)}")
 
 
 def _row(
@@ -297,8 +375,17 @@ def _summary(record: dict[str, Any], png: Path) -> str:
         f"before  {first['name']} {percent(first['confidence'])}, {target} {percent(record['confidence_before'])}\n"
         f"after   {target} {percent(record['confidence_after'])}, verified on the PNG\n"
         f"change  mean {record['mean_abs']:.2f}, largest {record['linf']:.0f} grey levels of 255, "
-        f"L2 {record['l2']:.1f}\n"
-        f"written {png}"
+        f"L2 {record['l2']:.1f}\n" + _proof(record) + f"written {png}"
+    )
+
+
+def _proof(record: dict[str, Any]) -> str:
+    proved = record.get("certificate")
+    if not proved:
+        return ""
+    return (
+        f"proved  no 8-bit image within {proved['norm'].replace('l2', 'L2').replace('linf', 'L∞')} {proved['png']:.4g} "
+        f"fools, none of real numbers within {proved['floats']:.4g}\n"
     )
 
 
