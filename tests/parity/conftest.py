@@ -1,12 +1,13 @@
 """Helpers of this folder are importable by name; without PyTorch only the tests that need none are collected."""
 
 from __future__ import annotations
-import pytest
-from collections.abc import Iterator
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
