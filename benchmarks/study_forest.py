@@ -84,7 +84,14 @@ def main() -> None:
                     result = run(method, net, start, criterion, budget=Budget(queries=options.queries), seed=int(i))
                     results.append(result)
                     if name.startswith("Random") and method == "local" and result.success["image"]:
-                        shown.append((goal, label, result, net.probabilities(np.stack([start.to_bgr().array, result.image.to_bgr().array]))))  # fmt: skip
+                        shown.append(
+                            (
+                                goal,
+                                label,
+                                result,
+                                net.probabilities(np.stack([start.to_bgr().array, result.image.to_bgr().array])),
+                            )
+                        )
                 done = [r for r in results if r.success["image"]]
                 queries = np.median([r.queries for r in done]) if done else np.nan
                 print(
@@ -105,7 +112,9 @@ def draw(path: Path, shown: list, names: list[str]) -> None:
         for column, (_, _, result, probabilities) in enumerate(chosen):
             delta = result.image.array.astype(float) - result.start.array
             change = np.clip(127.5 + 127.5 * delta / max(np.abs(delta).max(), 1), 0, 255).astype(np.uint8)
-            for row, (picture, p) in enumerate([(result.start.array, probabilities[0]), (change, None), (result.image.array, probabilities[1])]):  # fmt: skip
+            for row, (picture, p) in enumerate(
+                [(result.start.array, probabilities[0]), (change, None), (result.image.array, probabilities[1])]
+            ):
                 ax = axes[row][column]
                 ax.imshow(picture, interpolation="nearest")
                 ax.axis("off")

@@ -21,8 +21,19 @@ def test_exact_says_what_it_proved(road: Road, tmp_path: Path) -> None:
 
 
 def test_all_targets_draws_a_sheet(road: Road, tmp_path: Path) -> None:
-    done = run("fool", "--model", road.model, "--all-targets", "--flip", "--method", "exact", "--norm", "linf",
-               "--out", tmp_path)  # fmt: skip
+    done = run(
+        "fool",
+        "--model",
+        road.model,
+        "--all-targets",
+        "--flip",
+        "--method",
+        "exact",
+        "--norm",
+        "linf",
+        "--out",
+        tmp_path,
+    )
     sheet = Path(succeeds(done).strip().splitlines()[-1])
     assert sheet.name.endswith("-sheet.png")
     with Image.open(sheet) as picture:
@@ -31,8 +42,21 @@ def test_all_targets_draws_a_sheet(road: Road, tmp_path: Path) -> None:
 
 
 def test_untargeted_leaves_the_class(road: Road, tmp_path: Path) -> None:
-    done = run("fool", "--model", road.model, "--untargeted", "--method", "iterated", "--norm", "linf", "--start", "grey",
-               "--out", tmp_path, "--json")  # fmt: skip
+    done = run(
+        "fool",
+        "--model",
+        road.model,
+        "--untargeted",
+        "--method",
+        "iterated",
+        "--norm",
+        "linf",
+        "--start",
+        "grey",
+        "--out",
+        tmp_path,
+        "--json",
+    )
     record = json.loads(succeeds(done))
     assert record["before"][0]["id"] != record["after"][0]["id"] == record["target"]["id"]
     assert list(record["criterion"]) == ["not"]

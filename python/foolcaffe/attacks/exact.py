@@ -308,7 +308,8 @@ def _linf(problem: Problem, margin: float) -> Solution | None:
         if multipliers is not None:
             least = smallest_box(tight, multipliers)
             proved, below = max(proved, smallest_box(problem, multipliers)), max(below, least)
-            lam = multipliers if least == below else lam
+            if least == below:
+                lam = multipliers
         if trial is not None and _inside(tight, trial) and _norm(trial, "linf") < reached:
             delta, reached = trial, _norm(trial, "linf")
         free *= 4
