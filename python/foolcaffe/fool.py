@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -173,12 +174,17 @@ def _record(
         "model": str(model.folder),
         "sha256": {
             "start": hashlib.sha256(result.start.array.tobytes()).hexdigest(),
-            "weights": sha256(model.weights),
-            "deploy": sha256(model.deploy),
-            **({"mean": sha256(model.mean)} if model.mean else {}),
+            **_hashes(model),
         },
         "trajectory": [[f, c] for f, c in result.trajectory],
     }
+
+
+@lru_cache(maxsize=1)
+def _hashes(model: TrainedModel) -> dict[str, str]:
+    """Of the model's files; they do not change while a command runs."""
+    mean = {"mean": sha256(model.mean)} if model.mean else {}
+    return {"weights": sha256(model.weights), "deploy": sha256(model.deploy), **mean}
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,8 +22,10 @@ SEEDS = st.integers(0, 10_000)
 EXAMPLES = settings(derandomize=True, max_examples=25, deadline=None)
 
 
-def problem(seed: int, classes: int, size: int) -> tuple[LinearNet, np.ndarray, np.ndarray, np.ndarray, int]:
-    net, start = numbers(seed, classes, size)
+def problem(
+    seed: int, classes: int, size: int, scale: float = 0.05
+) -> tuple[LinearNet, np.ndarray, np.ndarray, np.ndarray, int]:
+    net, start = numbers(seed, classes, size, scale)
     order = np.argsort(net.scores(start))
     return net, start, -start, 255 - start, int(order[0])
 
@@ -123,7 +125,7 @@ def test_the_png_bound_holds_and_is_nearly_reached_by_brute_force(seed: int, nor
 def test_whole_changes_are_found_nearly_always_and_nearly_the_best() -> None:
     worst, missed = [], 0
     for seed in range(40):
-        net, start, low, high, target = problem(seed, 9, 2000)
+        net, start, low, high, target = problem(seed, 9, 2000, 0.001)
         solution = solve(net, start, low, high, Criterion(target), "l2", 1e-9)
         assert solution is not None
         if solution.levels is None:

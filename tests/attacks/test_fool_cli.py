@@ -21,19 +21,8 @@ def test_exact_says_what_it_proved(road: Road, tmp_path: Path) -> None:
 
 
 def test_all_targets_draws_a_sheet(road: Road, tmp_path: Path) -> None:
-    done = run(
-        "fool",
-        "--model",
-        road.model,
-        "--all-targets",
-        "--flip",
-        "--method",
-        "exact",
-        "--norm",
-        "linf",
-        "--out",
-        tmp_path,
-    )
+    done = run("fool", "--model", road.model, "--all-targets", "--flip", "--method", "exact", "--norm", "linf",
+               "--out", tmp_path)  # fmt: skip
     sheet = Path(succeeds(done).strip().splitlines()[-1])
     assert sheet.name.endswith("-sheet.png")
     with Image.open(sheet) as picture:
@@ -42,21 +31,8 @@ def test_all_targets_draws_a_sheet(road: Road, tmp_path: Path) -> None:
 
 
 def test_untargeted_leaves_the_class(road: Road, tmp_path: Path) -> None:
-    done = run(
-        "fool",
-        "--model",
-        road.model,
-        "--untargeted",
-        "--method",
-        "iterated",
-        "--norm",
-        "linf",
-        "--start",
-        "grey",
-        "--out",
-        tmp_path,
-        "--json",
-    )
+    how = ("--untargeted", "--method", "iterated", "--norm", "linf", "--start", "grey")
+    done = run("fool", "--model", road.model, *how, "--out", tmp_path, "--json")
     record = json.loads(succeeds(done))
     assert record["before"][0]["id"] != record["after"][0]["id"] == record["target"]["id"]
     assert list(record["criterion"]) == ["not"]

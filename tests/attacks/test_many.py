@@ -89,7 +89,7 @@ def test_a_class_picture_is_sure_of_its_class_and_as_smooth_as_asked(engine: str
 
 @pytest.mark.parametrize("encoding", ["direct", "pattern"])
 def test_evolution_fools_many_classes_at_once(engine: str, tmp_path: Path, encoding: str) -> None:
-    net = caffe_net(tmp_path, scale=0.02)
+    net = caffe_net(tmp_path, scale=0.003)
     elites = evolve_many(net, [1, 4, 5], encoding=encoding, steps=60, seed=3)
     assert sorted(elites) == [1, 4, 5]
     first = evolve_many(net, [1, 4, 5], encoding=encoding, steps=1, seed=3)

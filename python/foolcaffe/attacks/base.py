@@ -201,6 +201,7 @@ class Result:
         direction: the direction, float32 BGR, or None.
         steps: gradients taken.
         queries: images that the net has scored for it.
+        first: of these, up to the first success; the rest made the change smaller. None without a success.
         trajectory: (factor or step, confidence in the target) along the way, on 8-bit images.
         best: the highest confidence in the target met anywhere; how near a failed attack came.
         certificate: what is proved about the optimum, by the exact attack.
@@ -215,6 +216,7 @@ class Result:
     direction: Floats | None = None
     steps: int = 1
     queries: int = 0
+    first: int | None = None
     trajectory: list[tuple[float, float]] = field(default_factory=list)
     best: float = 0.0
     certificate: Certificate | None = None

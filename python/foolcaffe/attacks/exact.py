@@ -76,6 +76,7 @@ def exact(
         FoolCaffeError: the net is not linear; or as :class:`Search`.
     """
     linear = linear_net(net)
+    Search(net, start, criterion, eps=eps, norm=norm, bounds=bounds)  # refuses a bad eps, as every method does
     # An eps restricts the answer, not the search: what is nearest is found first, then compared.
     search = Search(net, start, criterion, norm=norm, bounds=bounds, budget=budget)
     x = search.base.reshape(-1).astype(np.float64)
@@ -304,14 +305,13 @@ def _linf(problem: Problem, margin: float) -> Solution | None:
             break  # neither: it did not converge; what is proved so far holds
     free = 2 * len(problem.rivals) + 20
     while reached - below > LINF_GAP * reached and np.isinf(problem.ratio) and free <= 16 * len(delta):
-        trial, multipliers = _vertex(tight, lam, reached, free)
+        corner, multipliers = _vertex(tight, lam, reached, free)
         if multipliers is not None:
             least = smallest_box(tight, multipliers)
             proved, below = max(proved, smallest_box(problem, multipliers)), max(below, least)
-            if least == below:
-                lam = multipliers
-        if trial is not None and _inside(tight, trial) and _norm(trial, "linf") < reached:
-            delta, reached = trial, _norm(trial, "linf")
+            lam = multipliers if least == below else lam
+        if corner is not None and _inside(tight, corner) and _norm(corner, "linf") < reached:
+            delta, reached = corner, _norm(corner, "linf")
         free *= 4
     # Whole levels: the smallest whole ε that is not proved to be too small.
     levels: Vector | None = None

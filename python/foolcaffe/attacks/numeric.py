@@ -72,7 +72,7 @@ def numeric(
             gain = (
                 gains(search, probabilities)
                 if criterion.target is None
-                else np.log(probabilities[:, criterion.target] + SOFT)
+                else np.log(probabilities[:, criterion.target].astype(np.float64) + SOFT)
             )
             for n, (c, i, j) in enumerate(part):
                 square = (c, slice(i, i + block), slice(j, j + block))

@@ -72,6 +72,7 @@ class Search:
         self.steps, self.note = 0, ""
         self.trajectory: list[tuple[float, float]] = []
         self.best = 0.0
+        self.first: int | None = None
         self._queries, self._began = net.queries, time.monotonic()
         self._found: tuple[float, Floats, Floats] | None = None
         self._nearest: tuple[float, Floats, Floats] = (-np.inf, self.base, self.base)
@@ -155,6 +156,7 @@ class Search:
         self.best = max(self.best, top)
         met = np.flatnonzero(self.criterion.met(probabilities, MARGIN))
         if len(met):
+            self.first = self.first or self.queries
             sizes = norm_of(levels[met] - self.base, self.norm)
             i = int(sizes.argmin())
             if self._found is None or sizes[i] < self._found[0]:
@@ -216,6 +218,7 @@ class Search:
             success=judge(self.net, pixels, self.criterion, image),
             steps=self.steps,
             queries=queries,
+            first=self.first,
             trajectory=self.trajectory,
             best=self.best,
             note=note or self.note,
