@@ -59,7 +59,7 @@ def test_what_two_stages_name_is_the_same() -> None:
 
 def test_the_help_and_what_is_no_image() -> None:
     assert "cpu" in succeeds(tool("docker_check", "--help"))
-    fails(tool("docker_check", "gpu"), "unknown argument 'gpu'", code=2)
+    fails(tool("docker_check", "gpu"), "'gpu' is no image: cpu, cuda or torch", code=2)
     fails(tool("docker_check", BUILDER="kaniko"), "docker or buildah was expected", code=2)
 
 
