@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from foolcaffe.doctor import PACKAGES
 from helpers import ROOT, environment, fails, succeeds, tool
 
 if sys.version_info >= (3, 11):
@@ -42,6 +43,11 @@ def test_the_images_have_what_the_project_needs(name: str) -> None:
         version = pinned.get(canonicalize_name(requirement.name))
         assert version is not None, f"docker/{name} has no {requirement.name}"
         assert requirement.specifier.contains(version), f"docker/{name}: {requirement} is needed, {version} is pinned"
+
+
+def test_the_doctor_looks_for_every_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {canonicalize_name(Requirement(r).name) for r in project["dependencies"]} == set(PACKAGES)
 
 
 def argument(file: str, name: str) -> list[str]:
