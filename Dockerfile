@@ -94,7 +94,8 @@ RUN set -eu; \
 COPY docker/requirements.txt /src/
 RUN set -eu; \
     python3 -m venv /opt/python; \
-    /opt/python/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps -r /src/requirements.txt; \
+    /opt/python/bin/pip install --no-cache-dir --disable-pip-version-check -r /src/requirements.txt; \
+    /opt/python/bin/pip check; \
     printf '/foolcaffe/python\n/opt/caffe/python\n' > /opt/python/lib/python3.9/site-packages/foolcaffe.pth
 
 

@@ -32,7 +32,8 @@ while [ $# -gt 0 ]; do
         --tests) need_value "$1" $#; TESTS=$2; shift ;;
         -h|--help) usage; exit 0 ;;
         cpu|cuda|torch) IMAGES+=("$1") ;;
-        *) usage_error "unknown argument '$1'" ;;
+        -*) usage_error "unknown option '$1'" ;;
+        *) usage_error "'$1' is no image: cpu, cuda or torch" ;;
     esac
     shift
 done

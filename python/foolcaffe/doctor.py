@@ -24,8 +24,15 @@ from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, run_cli
 
 OK, NOTE, BAD = "ok", "note", "BAD"
-PACKAGES = ("numpy", "skimage", "matplotlib", "lmdb", "google.protobuf", "tqdm")
-"""What foolcaffe imports beside the engine (pyproject's dependencies, by the name they are imported by)."""
+PACKAGES = {
+    "numpy": "numpy",
+    "scikit-image": "skimage",
+    "matplotlib": "matplotlib",
+    "lmdb": "lmdb",
+    "protobuf": "google.protobuf",
+    "tqdm": "tqdm",
+}
+"""What foolcaffe needs beside the engine: pyproject's dependencies, and the names that they are imported by."""
 PROGRAMS = ("caffe", "convert_imageset", "compute_image_mean")
 IMAGES = {"demo": 6_000, "tiny-imagenet": 110_000, "imagenet": 1_331_167}
 """Training and validation images of each dataset (the demo's: about)."""
@@ -112,8 +119,8 @@ def find_packages(python: Path) -> Finding:
     """The packages that foolcaffe needs, with their versions."""
     code = (
         "import importlib, json, sys\nout = {}\n"
-        f"for name in {PACKAGES!r}:\n"
-        "    try: m = importlib.import_module(name); out[name] = str(getattr(m, '__version__', 'there'))\n"
+        f"for name, module in {PACKAGES!r}.items():\n"
+        "    try: m = importlib.import_module(module); out[name] = str(getattr(m, '__version__', 'there'))\n"
         "    except Exception as e: out[name] = None\n"
         "print(json.dumps(['.'.join(map(str, sys.version_info[:3])), out]))"
     )
@@ -122,7 +129,7 @@ def find_packages(python: Path) -> Finding:
         return Finding(BAD, "packages", _last(done.stderr))
     version, versions = json.loads(done.stdout.splitlines()[-1])
     missing = [name for name, there in versions.items() if there is None]
-    said = f"Python {version}, " + ", ".join(f"{name.split('.')[-1]} {v or 'MISSING'}" for name, v in versions.items())
+    said = f"Python {version}, " + ", ".join(f"{name} {v or 'MISSING'}" for name, v in versions.items())
     return Finding(BAD if missing else OK, "packages", said, f"{python} -m pip install -e ." if missing else "")
 
 

@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from foolcaffe.doctor import PACKAGES
 from helpers import ROOT, environment, fails, succeeds, tool
 
 if sys.version_info >= (3, 11):
@@ -44,6 +45,11 @@ def test_the_images_have_what_the_project_needs(name: str) -> None:
         assert requirement.specifier.contains(version), f"docker/{name}: {requirement} is needed, {version} is pinned"
 
 
+def test_the_doctor_looks_for_every_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {canonicalize_name(Requirement(r).name) for r in project["dependencies"]} == set(PACKAGES)
+
+
 def argument(file: str, name: str) -> list[str]:
     return re.findall(rf"^ARG {name}=(.*)$", (ROOT / file).read_text(), re.MULTILINE)
 
@@ -59,7 +65,7 @@ def test_what_two_stages_name_is_the_same() -> None:
 
 def test_the_help_and_what_is_no_image() -> None:
     assert "cpu" in succeeds(tool("docker_check", "--help"))
-    fails(tool("docker_check", "gpu"), "unknown argument 'gpu'", code=2)
+    fails(tool("docker_check", "gpu"), "'gpu' is no image: cpu, cuda or torch", code=2)
     fails(tool("docker_check", BUILDER="kaniko"), "docker or buildah was expected", code=2)
 
 

@@ -129,9 +129,9 @@ def test_the_downloads_and_the_lmdbs_share_a_disk(tmp_path: Path, monkeypatch: p
 def test_a_folder_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "ROOT", tmp_path)
     (tmp_path / "build").mkdir(mode=0o555)
-    (found,) = doctor.find_room("demo", "")
-    assert found.state == BAD
-    assert "cannot be written" in found.said
+    found = next(one for one in doctor.find_room("demo", "") if one.state == BAD)
+    assert found.what == "room"
+    assert f"{tmp_path / 'build'} cannot be written" in found.said
     assert "--user" in found.todo
 
 
