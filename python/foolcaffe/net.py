@@ -143,6 +143,41 @@ class Classifier:
             )
         return np.array(layer[0].data).reshape((self.classes, *self.shape))
 
+    def score_offsets(self) -> npt.NDArray[np.float64]:
+        """The scores of a linear net for the image that is zero everywhere, in double precision: bias − weights · mean.
+
+        Raises:
+            FoolCaffeError: as :meth:`score_weights`.
+        """
+        rows = self.score_weights().reshape(self.classes, -1).astype(np.float64)
+        layer = self._net.params[self._layer_of_score()]
+        bias = np.array(layer[1].data, np.float64) if len(layer) > 1 else np.zeros(self.classes)
+        return np.asarray(bias - rows @ self._mean.reshape(-1).astype(np.float64))
+
+    def data_gradients(self, images: Batch, score_diffs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """:meth:`data_gradient` for many images at once, each with its own weights of the scores.
+
+        Args:
+            images: images × channels × height × width, BGR, 0..255.
+            score_diffs: images × classes.
+
+        Returns:
+            images × channels × height × width, in score per grey level.
+        """
+        batch = images.array[None] if isinstance(images, BgrPixels) else images
+        if batch.ndim != 4 or batch.shape[1:] != self.shape:
+            raise FoolCaffeError(f"images of {_by(batch.shape[1:])} do not fit a net that takes {_by(self.shape)}")
+        gradients = []
+        for begin in range(0, len(batch), CHUNK):
+            part = batch[begin : begin + CHUNK]
+            self._load(part)
+            self._net.forward()
+            blob = self._net.blobs[self._score]
+            blob.diff[...] = np.reshape(score_diffs[begin : begin + CHUNK], blob.data.shape)
+            self._net.backward(start=self._layer_of_score())
+            gradients.append(np.array(self._net.blobs[self._input].diff))
+        return np.concatenate(gradients)
+
     def _layer_of_score(self) -> str:
         return str([name for name, tops in self._net.top_names.items() if self._score in tops][-1])
 

@@ -18,8 +18,8 @@ from foolcaffe.engine import ROOT, caffe
 from foolcaffe.errors import FoolCaffeError, nearest, run_cli
 from foolcaffe.protos import read_prototxt, write_prototxt
 
-EPOCHS = 10
-"""What the ImageNet solver's 50,000 iterations are; another dataset gets as many epochs,"""
+IMAGENET_IMAGES = 1_281_167
+"""A model's solver is for as many images; another dataset gets as many epochs (the linear ones: 10),"""
 LEAST_ITERATIONS = 2000
 """but no fewer iterations than this."""
 
@@ -75,7 +75,7 @@ def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overr
     if overrides.std is not None:
         _named(train_val, scores, net_file).inner_product_param.weight_filler.std = overrides.std
 
-    iterations = overrides.max_iter or max(LEAST_ITERATIONS, round(EPOCHS * images / batches[False] / 500) * 500)
+    iterations = overrides.max_iter or max(LEAST_ITERATIONS, round(solver.max_iter * images / IMAGENET_IMAGES / 500) * 500)
     solver.net = str(out / "train_val.prototxt")
     del solver.test_iter[:]
     solver.test_iter.append(-(-validation // batches[True]))

@@ -5,14 +5,40 @@
 
 from __future__ import annotations
 
-from foolcaffe.attacks.base import Attack, Criterion, Result
+import inspect
+from typing import Any
+
+from foolcaffe.attacks.base import Attack, Budget, Certificate, Criterion, Result
+from foolcaffe.attacks.deepfool import deepfool
+from foolcaffe.attacks.evolve import evolve
+from foolcaffe.attacks.exact import exact
 from foolcaffe.attacks.gradient import gradient
+from foolcaffe.attacks.iterated import iterated
+from foolcaffe.attacks.lbfgs import lbfgs
+from foolcaffe.attacks.local import local
+from foolcaffe.attacks.nes import nes
+from foolcaffe.attacks.numeric import numeric
 from foolcaffe.attacks.sign import sign
+from foolcaffe.attacks.spsa import spsa
+from foolcaffe.attacks.square import square
+from foolcaffe.attacks.visualise import visualise
 from foolcaffe.errors import FoolCaffeError, nearest
+from foolcaffe.images import Rgb8
 
 METHODS: dict[str, Attack] = {
     "gradient": gradient,
     "sign": sign,
+    "exact": exact,
+    "iterated": iterated,
+    "lbfgs": lbfgs,
+    "deepfool": deepfool,
+    "numeric": numeric,
+    "nes": nes,
+    "spsa": spsa,
+    "local": local,
+    "square": square,
+    "visualise": visualise,
+    "evolve": evolve,
 }
 
 
@@ -27,4 +53,23 @@ def method(name: str) -> Attack:
     return METHODS[name]
 
 
-__all__ = ["METHODS", "Attack", "Criterion", "Result", "method"]
+def options_of(name: str) -> list[str]:
+    """The keywords that a method takes: ``eps``, ``norm``, ``steps``, …"""
+    return [p.name for p in inspect.signature(method(name)).parameters.values() if p.kind is p.KEYWORD_ONLY]
+
+
+def run(name: str, net: Any, start: Rgb8, criterion: Criterion, *, seed: int = 0, **options: Any) -> Result:
+    """Run a method by name; options that are None are left to its defaults.
+
+    Raises:
+        FoolCaffeError: an unknown method, an option that it does not take, or what it raises itself.
+    """
+    known = options_of(name)
+    given = {key: value for key, value in options.items() if value is not None}
+    for key in given:
+        if key not in known:
+            raise FoolCaffeError(f"{name} takes no {key}", f"it takes: {', '.join(known)}")
+    return method(name)(net, start, criterion, seed=seed, **given)
+
+
+__all__ = ["METHODS", "Attack", "Budget", "Certificate", "Criterion", "Result", "method", "options_of", "run"]

@@ -2,51 +2,142 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, Union
 
 import numpy as np
 import numpy.typing as npt
 
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import BgrPixels, Rgb8
-from foolcaffe.net import Classifier
 
+Batch = Union[BgrPixels, npt.NDArray[np.float32]]
+Floats = npt.NDArray[np.float32]
+NORMS = ("l2", "linf")
 MARGIN = 1e-4
 """What a search goes beyond the criterion, in nats: float32 sums differ by some 1e-5 between a batch and a single
 image, between machines and between engines, and a fooling image shall fool all of them."""
 
 
-@dataclass(frozen=True)
-class Criterion:
-    """When the net counts as fooled: ``target`` is the best class, and if ``confidence`` is set, at least that sure.
+class Scores(Protocol):
+    """Anything that gives scores: all that a black-box attack needs. :class:`foolcaffe.net.Classifier` is one.
 
-    Raises:
-        FoolCaffeError: a confidence outside 0..1.
+    Attributes:
+        shape: of one input image: 3, height, width.
+        classes: how many there are.
+        queries: images scored so far.
     """
 
-    target: int
+    shape: tuple[int, int, int]
+    classes: int
+    queries: int
+
+    def probabilities(self, images: Batch) -> Floats:
+        """Images × classes, rows sum to 1; ``images`` is one, or N × 3 × height × width, BGR, 0..255."""
+
+
+class Gradients(Scores, Protocol):
+    """Scores with a data gradient, by Caffe's backward pass."""
+
+    def scores(self, images: Batch) -> Floats:
+        """Images × classes, before the softmax."""
+
+    def data_gradients(self, images: Batch, score_diffs: Floats) -> Floats:
+        """For each image the gradient of Σ score_diffs · scores on its pixels."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """When the net counts as fooled.
+
+    Targeted: ``target`` is the best class, and if ``confidence`` is set, at least that sure. Untargeted (``target`` is
+    None): ``label`` is not the best class. A tie for the best is no success, either way.
+
+    Raises:
+        FoolCaffeError: a confidence outside 0..1, neither target nor label, a target equal to the label, or a
+            confidence without a target.
+    """
+
+    target: int | None = None
     confidence: float | None = None
+    label: int | None = None
 
     def __post_init__(self) -> None:
         if self.confidence is not None and not 0 < self.confidence < 1:
-            raise FoolCaffeError(
-                f"confidence {self.confidence} is out of range", "expected more than 0 and less than 1, as 0.99"
-            )
+            raise FoolCaffeError(f"confidence {self.confidence} is out of range", "expected more than 0 and less than 1, as 0.99")
+        if self.target is None and self.label is None:
+            raise FoolCaffeError("neither a target nor a label was given", "target: the class to be seen; label: the class not to be seen")
+        if self.target is not None and self.target == self.label:
+            raise FoolCaffeError(f"the target {self.target} is the label itself: there is nothing to fool", "choose another target")
+        if self.target is None and self.confidence is not None:
+            raise FoolCaffeError("a confidence needs a target", "without one, the attack ends when the label is not the best class")
 
-    def met(self, probabilities: npt.NDArray[np.float32], margin: float = 0.0) -> npt.NDArray[np.bool_]:
-        """For each row of probabilities (images × classes), whether it is fooled. A tie for the best is not.
+    def check(self, classes: int) -> None:
+        """Refuse a class that the net has not.
+
+        Raises:
+            FoolCaffeError: out of range.
+        """
+        for name, index in (("target", self.target), ("label", self.label)):
+            if index is not None and not 0 <= index < classes:
+                raise FoolCaffeError(f"{name} {index} is out of range: the net has {classes} classes", f"expected 0..{classes - 1}")
+
+    @property
+    def sought(self) -> int:
+        """The class that decides: the target, or the label that is to be left."""
+        return self.target if self.target is not None else int(self.label or 0)
+
+    def met(self, probabilities: Floats, margin: float = 0.0) -> npt.NDArray[np.bool_]:
+        """For each row of probabilities (images × classes), whether it is fooled.
 
         Args:
             probabilities: images × classes.
             margin: by how much more, in nats of log odds. A search asks for :data:`MARGIN`; who judges asks for none.
         """
-        target = probabilities[:, self.target]
-        others = np.delete(probabilities, self.target, axis=1)
-        met: npt.NDArray[np.bool_] = target > others.max(axis=1, initial=0.0) * (1 + margin)
+        own = probabilities[:, self.sought]
+        others = np.delete(probabilities, self.sought, axis=1).max(axis=1, initial=-1.0)
+        if self.target is None:
+            return np.asarray(others > own * (1 + margin))
+        met: npt.NDArray[np.bool_] = own > others * (1 + margin)
         if self.confidence is not None:
-            met &= target >= self.confidence + margin * self.confidence * (1 - self.confidence)
+            met &= own >= self.confidence + margin * self.confidence * (1 - self.confidence)
         return met
+
+    def confidences(self, probabilities: Floats) -> Floats:
+        """For each row, how far it is: the target's probability; untargeted, that of the best class but the label."""
+        if self.target is None:
+            return np.asarray(np.delete(probabilities, self.sought, axis=1).max(axis=1, initial=0.0))
+        return np.asarray(probabilities[:, self.target])
+
+    def margins(self, probabilities: Floats) -> npt.NDArray[np.float64]:
+        """For each row, how far the criterion is met, as a difference of log probabilities; positive when it is."""
+        logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
+        own = logs[:, self.sought]
+        others = np.delete(logs, self.sought, axis=1).max(axis=1, initial=-70.0)
+        if self.target is None:
+            return np.asarray(others - own)
+        margin = own - others
+        if self.confidence is not None:
+            margin = np.minimum(margin, own - np.log(self.confidence))
+        return np.asarray(margin)
+
+    def score_diffs(self, probabilities: Floats) -> Floats:
+        """What is raised, as weights of the scores: images × classes.
+
+        Targeted: the gradient of log p_target, onehot − p. Untargeted: the best other class's score less the label's,
+        which does not vanish when the softmax saturates.
+        """
+        if self.target is not None:
+            diffs = -probabilities.astype(np.float32)
+            diffs[:, self.target] += 1
+            return diffs
+        others = probabilities.copy()
+        others[:, self.sought] = -1
+        diffs = np.zeros_like(probabilities, dtype=np.float32)
+        diffs[np.arange(len(diffs)), others.argmax(axis=1)] = 1
+        diffs[:, self.sought] = -1
+        return diffs
 
 
 @dataclass(frozen=True)
@@ -65,6 +156,28 @@ class Distances:
 
 
 @dataclass(frozen=True)
+class Certificate:
+    """What is proved about the smallest change that fools a linear net; norms in grey levels.
+
+    Attributes:
+        norm: ``l2`` or ``linf``.
+        floats: no image of real numbers nearer than this fools.
+        png: no 8-bit image nearer than this fools. Infinite if none fools at all.
+        reached: the norm of the raw result; it fools, so the optimum lies between ``floats`` and this.
+    """
+
+    norm: str
+    floats: float
+    png: float
+    reached: float
+
+    @property
+    def gap(self) -> float:
+        """How far the raw result may be from the optimum, relative."""
+        return self.reached / self.floats - 1 if self.floats > 0 else np.inf
+
+
+@dataclass(frozen=True)
 class Result:
     """What an attack found.
 
@@ -79,6 +192,8 @@ class Result:
         queries: images that the net has scored for it.
         trajectory: (factor or step, confidence in the target) along the way, on 8-bit images.
         best: the highest confidence in the target met anywhere; how near a failed attack came.
+        certificate: what is proved about the optimum, by the exact attack.
+        note: why it ended, where that is not plain: a budget spent, a proof that there is no solution.
     """
 
     start: Rgb8
@@ -86,11 +201,13 @@ class Result:
     image: Rgb8
     success: dict[str, bool]
     factor: float | None = None
-    direction: npt.NDArray[np.float32] | None = None
+    direction: Floats | None = None
     steps: int = 1
     queries: int = 0
     trajectory: list[tuple[float, float]] = field(default_factory=list)
     best: float = 0.0
+    certificate: Certificate | None = None
+    note: str = ""
 
     @property
     def distances(self) -> Distances:
@@ -98,19 +215,38 @@ class Result:
         return Distances.between(self.image.array, self.start.array)
 
 
-class Attack(Protocol):
-    """An attack: a function of net, start and criterion.
+@dataclass(frozen=True)
+class Budget:
+    """When an attack has to end, found or not.
 
-    Raises:
-        FoolCaffeError: it cannot begin (an all-zero gradient, say). A search that fails gives a result without success.
+    Attributes:
+        queries: images scored, forward passes and gradients alike.
+        seconds: of wall time.
+        tell: called now and then with the steps done and the highest confidence so far, for a progress bar.
     """
 
-    def __call__(self, net: Classifier, start: Rgb8, criterion: Criterion, *, seed: int) -> Result:
-        """Search for the smallest perturbation that meets the criterion as an 8-bit image."""
+    queries: int | None = None
+    seconds: float | None = None
+    tell: Callable[[int, float], None] | None = None
 
 
-def judge(net: Classifier, raw: BgrPixels, criterion: Criterion) -> dict[str, bool]:
-    """Success of the raw, the clipped and the 8-bit image."""
-    stack = np.stack([raw.array, raw.clipped().array, raw.to_rgb8().to_bgr().array])
-    met = criterion.met(net.probabilities(stack))
+Attack = Callable[..., Result]
+"""An attack: ``attack(net, start, criterion, *, seed, …)``, a search for the smallest perturbation whose 8-bit image meets
+the criterion. Keywords, where a method has them: ``eps`` (largest norm, grey levels), ``norm`` ("l2" or "linf"),
+``steps``, ``step_size`` (grey levels), ``bounds`` (grey levels that may be used), ``budget``.
+
+Raises FoolCaffeError if it cannot begin (an all-zero gradient, say). A search that fails returns a result without success.
+"""
+
+
+def judge(net: Scores, raw: BgrPixels, criterion: Criterion, image: Rgb8 | None = None) -> dict[str, bool]:
+    """Success of the raw, the clipped and the 8-bit image (the rounded raw one, unless given)."""
+    levels = (image or raw.to_rgb8()).to_bgr()
+    met = criterion.met(net.probabilities(np.stack([raw.array, raw.clipped().array, levels.array])))
     return {"raw": bool(met[0]), "clipped": bool(met[1]), "image": bool(met[2])}
+
+
+def norm_of(delta: npt.NDArray[Any], norm: str) -> npt.NDArray[np.float64]:
+    """L2 or L∞ norm of each of N × … perturbations."""
+    flat = delta.reshape(len(delta), int(np.prod(delta.shape[1:]))).astype(np.float64)
+    return np.asarray(np.linalg.norm(flat, axis=1) if norm == "l2" else np.abs(flat).max(axis=1, initial=0.0))

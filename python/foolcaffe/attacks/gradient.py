@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from foolcaffe.attacks.base import Criterion, Result
+import numpy as np
+
+from foolcaffe.attacks.base import Budget, Criterion, Gradients, Result
 from foolcaffe.attacks.ray import along_ray
+from foolcaffe.attacks.search import BOUNDS
 from foolcaffe.images import Rgb8
-from foolcaffe.net import Classifier
 
 
-def gradient(net: Classifier, start: Rgb8, criterion: Criterion, *, seed: int = 0) -> Result:
-    """``start + factor × ∇ₓ s_target``, with the smallest factor whose PNG fools.
+def gradient(net: Gradients, start: Rgb8, criterion: Criterion, *, eps: float | None = None, norm: str = "l2",
+             bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
+    """``start + factor × ∇ₓ s_target``, with the smallest factor whose PNG fools; untargeted, ``− factor × ∇ₓ s_label``.
 
     For a linear net the gradient is the target's weight row ("add some fraction of those weights to the image",
     Karpathy 2015, "Fooling a Linear Classifier on ImageNet"). It comes from Caffe's backward pass all the same.
@@ -17,7 +20,14 @@ def gradient(net: Classifier, start: Rgb8, criterion: Criterion, *, seed: int = 
     Args:
         net: the classifier.
         start: of the net's size.
-        criterion: target class, and confidence if any.
+        criterion: target class, and confidence if any; or label.
+        eps, norm: largest norm of the change, in grey levels.
+        bounds: grey levels that may be used.
+        budget: when to end in any case.
         seed: not used: nothing is drawn.
     """
-    return along_ray(net, start, net.class_gradient(start.to_bgr(), criterion.target), criterion)
+    criterion.check(net.classes)
+    diff = np.zeros((1, net.classes), np.float32)
+    diff[0, criterion.sought] = 1 if criterion.target is not None else -1
+    direction = net.data_gradients(start.to_bgr(), diff)[0]
+    return along_ray(net, start, direction, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
-from foolcaffe.attacks.base import MARGIN, Criterion, Result, judge
+from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Floats, Result, Scores
+from foolcaffe.attacks.search import BOUNDS, Search
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.images import BgrPixels, Rgb8
-from foolcaffe.net import Classifier
+from foolcaffe.images import Rgb8
 
 GRID = 96
 """Candidates of the first pass, geometrically spaced: neighbours differ by 13 %."""
@@ -20,68 +22,84 @@ REFINE = 32
 PASSES = 3
 
 
-def along_ray(net: Classifier, start: Rgb8, direction: npt.NDArray[np.float32], criterion: Criterion) -> Result:
+def along_ray(net: Scores, start: Rgb8, direction: Floats, criterion: Criterion, *, eps: float | None = None,
+              norm: str = "l2", bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None) -> Result:
     """Search ``start + factor × direction`` for the smallest factor whose PNG meets the criterion.
+
+    Args:
+        net: anything that gives scores.
+        start: the image to begin with, of the net's size.
+        direction: channels × height × width, BGR.
+        criterion: when the net counts as fooled.
+        eps, norm: largest norm of the change, grey levels; what is beyond is drawn back to it.
+        bounds: grey levels that may be used.
+        budget: when to end in any case.
+
+    Raises:
+        FoolCaffeError: the direction is zero everywhere, or not finite; or as :class:`Search`.
+    """
+    search = Search(net, start, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)
+    search.steps = 1
+    factor, trajectory = 0.0, []
+    with search:
+        factor, trajectory = walk(search, direction)
+    if not trajectory:  # the budget ended it
+        trajectory = search.trajectory
+    return replace(search.result(), factor=factor, direction=direction, trajectory=trajectory)
+
+
+def walk(search: Search, direction: Floats) -> tuple[float, list[tuple[float, float]]]:
+    """The smallest factor found (that nearest to success, if none), and all (factor, confidence) looked at.
 
     Whether the criterion is met need not be monotone in the factor (clipping and rounding bend the ray, and a class
     may be overtaken further on), so a bisection of the whole range could miss it: the first pass looks everywhere.
 
-    Args:
-        net: the classifier.
-        start: the image to begin with, of the net's size.
-        direction: channels × height × width, BGR.
-        criterion: when the net counts as fooled.
-
     Raises:
         FoolCaffeError: the direction is zero everywhere, or not finite.
+        Spent: the budget does not allow it.
     """
     largest = float(np.abs(direction).max())
     if not np.isfinite(largest):
         raise FoolCaffeError("the data gradient is not finite", "are the weights those of a diverged training?")
     if largest == 0:
-        raise FoolCaffeError(
-            "the data gradient is zero everywhere: there is no direction to go in",
-            "a constant net, or a saturated softmax; for a deploy net of your own see force_backward",
-        )
-    base = start.to_bgr().array
-    before = net.queries
+        raise FoolCaffeError("the data gradient is zero everywhere: there is no direction to go in",
+                             "a constant net, or a saturated softmax; for a deploy net of your own see force_backward")
     trajectory: list[tuple[float, float]] = []
 
-    def candidate(factor: float) -> BgrPixels:
-        return BgrPixels((base + np.float32(factor) * direction).astype(np.float32))
-
     def first_met(factors: npt.NDArray[np.float64]) -> int | None:
-        images = np.stack([candidate(f).to_rgb8().to_bgr().array for f in factors])
-        probabilities = net.probabilities(images)
-        trajectory.extend(zip(factors.tolist(), probabilities[:, criterion.target].tolist()))
-        met = np.flatnonzero(criterion.met(probabilities, MARGIN))
+        steps = factors.astype(np.float32)[:, None, None, None] * direction
+        probabilities = search.look(search.base + steps)
+        trajectory.extend(zip(factors.tolist(), search.criterion.confidences(probabilities).tolist()))
+        met = np.flatnonzero(search.criterion.met(probabilities, MARGIN))
         return int(met[0]) if met.size else None
 
     factors = np.concatenate([[0.0], np.geomspace(FIRST, LAST, GRID) / largest])
     found = first_met(factors)
-    low = high = 0.0
-    if found is not None:
-        high = float(factors[found])
-        low = float(factors[max(found - 1, 0)])
-        for _ in range(PASSES if found else 0):
-            inner = np.linspace(low, high, REFINE + 2)[1:]
-            index = first_met(inner)
-            if index is None:  # rounding of the factor itself: the bracket is as narrow as float32 goes
-                break
-            low, high = (float(inner[index - 1]) if index else low), float(inner[index])
-    else:
-        high = max(trajectory, key=lambda point: point[1])[0]
-    raw = candidate(high)
-    trajectory.sort()
-    return Result(
-        start=start,
-        raw=raw,
-        image=raw.to_rgb8(),
-        success=judge(net, raw, criterion),
-        factor=high,
-        direction=direction,
-        steps=1,
-        queries=net.queries - before,
-        trajectory=trajectory,
-        best=max(confidence for _, confidence in trajectory),
-    )
+    if found is None:
+        return max(trajectory, key=lambda point: point[1])[0], sorted(trajectory)
+    low, high = float(factors[max(found - 1, 0)]), float(factors[found])
+    for _ in range(PASSES if found else 0):
+        inner = np.linspace(low, high, REFINE + 2)[1:]
+        index = first_met(inner)
+        if index is None:  # rounding of the factor itself: the bracket is as narrow as float32 goes
+            break
+        low, high = (float(inner[index - 1]) if index else low), float(inner[index])
+    return high, sorted(trajectory)
+
+
+def shorten(search: Search) -> None:
+    """Look for a nearer success on the way from the start to the nearest one found so far, by two grids.
+
+    Raises:
+        Spent: the budget does not allow it.
+    """
+    if search.nearest_raw is None:
+        return
+    low, high = 0.0, 1.0
+    delta = search.nearest_raw - search.base
+    for _ in range(2):
+        factors = np.linspace(low, high, 18)[1:-1]
+        probabilities = search.look(search.base + factors.astype(np.float32)[:, None, None, None] * delta)
+        met = np.flatnonzero(search.criterion.met(probabilities, MARGIN))
+        first = int(met[0]) if met.size else len(factors)
+        low, high = (float(factors[first - 1]) if first else low), (float(factors[first]) if first < len(factors) else high)

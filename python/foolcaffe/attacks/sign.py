@@ -1,28 +1,33 @@
-"""The fast gradient sign method, towards a class."""
+"""The fast gradient sign method, towards a class or away from one."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from foolcaffe.attacks.base import Criterion, Result
+from foolcaffe.attacks.base import Budget, Criterion, Gradients, Result
 from foolcaffe.attacks.ray import along_ray
+from foolcaffe.attacks.search import BOUNDS
 from foolcaffe.images import Rgb8
-from foolcaffe.net import Classifier
 
 
-def sign(net: Classifier, start: Rgb8, criterion: Criterion, *, seed: int = 0) -> Result:
+def sign(net: Gradients, start: Rgb8, criterion: Criterion, *, eps: float | None = None, norm: str = "linf",
+         bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
     """``start + factor × sign(∇ₓ log p_target)``: every pixel moves by the same few grey levels.
 
-    Goodfellow, Shlens and Szegedy 2015, section 4, with the loss of the wanted class going down instead of the loss of
-    the true class going up. ∇ of log p_target on the scores is onehot(target) − p.
+    Goodfellow, Shlens and Szegedy 2015, section 4: untargeted, the loss of the true class goes up, as there; targeted,
+    that of the wanted class goes down. ∇ of log p_target on the scores is onehot(target) − p.
 
     Args:
         net: the classifier.
         start: of the net's size.
-        criterion: target class, and confidence if any.
+        criterion: target class, and confidence if any; or label.
+        eps, norm: largest norm of the change, in grey levels.
+        bounds: grey levels that may be used.
+        budget: when to end in any case.
         seed: not used: nothing is drawn.
     """
+    criterion.check(net.classes)
     pixels = start.to_bgr()
-    diff = -net.probabilities(pixels)[0]
-    diff[criterion.target] += 1
-    return along_ray(net, start, np.sign(net.data_gradient(pixels, diff)), criterion)
+    diffs = criterion.score_diffs(net.probabilities(pixels))
+    direction = np.sign(net.data_gradients(pixels, diffs)[0])
+    return along_ray(net, start, direction, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)

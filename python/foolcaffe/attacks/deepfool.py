@@ -1,0 +1,76 @@
+"""DeepFool: step to the boundary of the linearised net, again and again, until it is crossed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foolcaffe.attacks.base import Budget, Criterion, Floats, Gradients, Result
+from foolcaffe.attacks.dual import nonnegative
+from foolcaffe.attacks.ray import shorten
+from foolcaffe.attacks.search import BOUNDS, Search
+from foolcaffe.images import Rgb8
+
+RIVALS = 10
+"""Classes whose boundaries are looked at, the best ones (section 3.3 of the paper: 10 of ImageNet's 1000)."""
+OVERSHOOT = 0.02
+"""How far each step goes beyond the boundary (the paper's η), and half as much again each time, for rounding takes some back."""
+
+
+def deepfool(net: Gradients, start: Rgb8, criterion: Criterion, *, eps: float | None = None, steps: int = 50,
+             bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
+    """Least-norm steps to the boundaries of the net's linearisation (Moosavi-Dezfooli, Fawzi and Frossard 2016, algorithm 2).
+
+    Untargeted, as in the paper: to the nearest of the boundaries between the label and the best others. Targeted: the
+    smallest step that puts the target before all the best others at once, a least-distance problem with as many
+    constraints, solved exactly; the paper has no such variant. For a linear net it is one step.
+
+    Args:
+        net: the classifier.
+        start: of the net's size.
+        criterion: label; or target. A confidence is then approached by asking for the log odds that are missing.
+        eps: largest L2 norm, in grey levels.
+        steps: linearisations at most.
+        bounds: grey levels that may be used.
+        budget: when to end in any case.
+        seed: not used: nothing is drawn.
+
+    Raises:
+        FoolCaffeError: an all-zero gradient; or as :class:`Search`.
+    """
+    search = Search(net, start, criterion, eps=eps, norm="l2", bounds=bounds, budget=budget)
+    x = search.base[None].copy()
+    total = np.zeros_like(x)
+    with search:
+        for step in range(steps):
+            search.spend(1)
+            scores = net.scores(x)[0].astype(np.float64)
+            order = np.argsort(-np.delete(scores, criterion.sought), kind="stable")[:RIVALS]
+            rivals = np.delete(np.arange(net.classes), criterion.sought)[order]
+            rows = _rows(search, net, x, rivals)  # ∇(s_sought − s_rival)
+            ahead = scores[rivals] - scores[criterion.sought]
+            if criterion.target is None:
+                distances = np.abs(ahead) / np.maximum(np.linalg.norm(rows, axis=1), 1e-30)
+                i = int(distances.argmin())
+                move = -rows[i] * (abs(ahead[i]) + 1e-4) / max(float(rows[i] @ rows[i]), 1e-30)
+            else:
+                p = criterion.confidence
+                missing = 0.0 if p is None else float(np.log(p / (1 - p))) + np.log(np.exp(ahead - ahead.max()).sum())
+                lam = nonnegative(rows @ rows.T, ahead + max(missing, 0.0) + 1e-4)
+                move = lam @ rows
+            total += move.reshape(x.shape).astype(np.float32)
+            x = search.project(search.base + (1 + OVERSHOOT * min(1.5**step, 10.0)) * total)
+            search.steps += 1
+            if bool(criterion.met(search.look(x))[0]):
+                break
+        shorten(search)
+    return search.result()
+
+
+def _rows(search: Search, net: Gradients, x: Floats, rivals: np.ndarray) -> np.ndarray:
+    diffs = np.zeros((len(rivals), net.classes), np.float32)
+    diffs[np.arange(len(rivals)), rivals] = -1
+    diffs[:, search.criterion.sought] = 1
+    search.spend(len(rivals))
+    gradients = net.data_gradients(np.repeat(x, len(rivals), axis=0), diffs)
+    search.check_gradient(gradients)
+    return np.asarray(gradients.reshape(len(rivals), -1).astype(np.float64))

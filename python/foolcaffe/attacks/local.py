@@ -1,0 +1,61 @@
+"""Stochastic local search: change something at random, keep it if it helps."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foolcaffe.attacks.base import Budget, Criterion, Result, Scores
+from foolcaffe.attacks.iterated import into_ball
+from foolcaffe.attacks.radii import gains, radii
+from foolcaffe.attacks.ray import shorten
+from foolcaffe.attacks.search import BOUNDS, Search
+from foolcaffe.images import Rgb8
+
+TOGETHER = 16
+"""Neighbours that are scored at once; the best is kept if it is better than what there was."""
+
+
+def local(net: Scores, start: Rgb8, criterion: Criterion, *, eps: float | None = None, norm: str = "linf", steps: int = 400,
+          bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
+    """Rectangles of one colour channel, of random size and place, go to either end of the ball; the best is kept.
+
+    Karpathy 2015: "or to use other local stochastic search strategies". Plain hill climbing: no gradient, no model of
+    the scores; a classifier that votes is no harder than another.
+
+    Args:
+        net: anything that gives scores.
+        start: of its size.
+        criterion: target and confidence if any, or label.
+        eps, norm: the ball; without an eps growing ones, until the image fools.
+        steps: rounds of 16 neighbours in each ball.
+        bounds: grey levels that may be used.
+        budget: when to end in any case.
+        seed: of every draw.
+    """
+    search = Search(net, start, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)
+    rng = np.random.default_rng(seed)
+    _, height, width = search.base.shape
+    with search:
+        x = search.base.copy()
+        best = float(gains(search, search.look(x[None]))[0])
+        for radius in radii(search):
+            # in an L2 ball a rectangle cannot use all of the radius: each moves by a good part of it
+            reach = radius if norm == "linf" else 4 * radius / float(np.sqrt(search.base.size))
+            for step in range(steps if search.found is None else 0):
+                side = max(1.0, 0.5 * min(height, width) * 0.02 ** (step / steps))  # from half the image to a pixel
+                neighbours = np.repeat(x[None], TOGETHER, axis=0)
+                for image in neighbours:
+                    h, w = (int(np.clip(rng.poisson(side), 1, limit)) for limit in (height, width))
+                    i, j, channel = rng.integers(height - h + 1), rng.integers(width - w + 1), rng.integers(3)
+                    place = (channel, slice(i, i + h), slice(j, j + w))
+                    image[place] = search.base[place] + rng.choice([-reach, 0.0, reach])
+                neighbours = into_ball(search, neighbours, radius)
+                gain = gains(search, search.look(neighbours))
+                search.steps += 1
+                i = int(gain.argmax())
+                if gain[i] >= best:
+                    x, best = neighbours[i], float(gain[i])
+                if search.found is not None:
+                    break
+        shorten(search)
+    return search.result()

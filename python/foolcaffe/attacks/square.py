@@ -1,0 +1,61 @@
+"""Square attack: random squares at the corners of the L∞ ball."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from foolcaffe.attacks.base import Budget, Criterion, Result, Scores
+from foolcaffe.attacks.radii import gains, radii
+from foolcaffe.attacks.ray import shorten
+from foolcaffe.attacks.search import BOUNDS, Search
+from foolcaffe.images import Rgb8
+
+SHARE = 0.3
+"""Of the pixels, in the first square; the paper's p for ImageNet is 0.05, for CIFAR's smaller images more."""
+HALVE = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+"""Parts of the steps after which the share is halved (the paper's 10, 50, 200, … of 10,000)."""
+
+
+def square(net: Scores, start: Rgb8, criterion: Criterion, *, eps: float | None = None, steps: int = 2000,
+           bounds: tuple[float, float] = BOUNDS, budget: Budget | None = None, seed: int = 0) -> Result:
+    """A square of each channel goes to +eps or −eps; kept if that helps.
+
+    Andriushchenko, Croce, Flammarion and Hein 2020, algorithms 1 and 2: vertical stripes of ±eps to begin with, then
+    squares whose size follows a schedule. One query a step.
+
+    Args:
+        net: anything that gives scores.
+        start: of its size.
+        criterion: target and confidence if any, or label.
+        eps: the L∞ radius in grey levels; without it growing ones, until the image fools.
+        steps: squares in each ball.
+        bounds: grey levels that may be used.
+        budget: when to end in any case.
+        seed: of every draw.
+    """
+    search = Search(net, start, criterion, eps=eps, norm="linf", bounds=bounds, budget=budget)
+    rng = np.random.default_rng(seed)
+    channels, height, width = search.base.shape
+    with search:
+        search.look(search.base[None])
+        for radius in radii(search):
+            if search.found is not None or radius == 0:
+                break
+            x = search.project((search.base + rng.choice([-radius, radius], (channels, 1, width)))[None].astype(np.float32))[0]
+            best = float(gains(search, search.look(x[None]))[0])
+            for step in range(steps):
+                share = SHARE / 2.0 ** sum(step >= part * steps for part in HALVE)
+                side = int(np.clip(round(np.sqrt(share * height * width)), 1, min(height, width)))
+                i, j = rng.integers(height - side + 1), rng.integers(width - side + 1)
+                place = (slice(None), slice(i, i + side), slice(j, j + side))
+                tried = x.copy()
+                tried[place] = search.base[place] + rng.choice([-radius, radius], (channels, 1, 1))
+                tried = search.project(tried[None])[0]
+                gain = float(gains(search, search.look(tried[None]))[0])
+                search.steps += 1
+                if gain >= best:
+                    x, best = tried, gain
+                if search.found is not None:
+                    break
+        shorten(search)
+    return search.result()
