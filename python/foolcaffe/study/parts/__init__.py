@@ -1,0 +1,14 @@
+"""The parts of the study: one file a part, one line here."""
+
+from __future__ import annotations
+
+from foolcaffe.study.parts import accuracy, difficulty, dimension, figures, hyperparameters
+from foolcaffe.study.runner import Part
+
+PARTS: dict[str, Part] = {
+    "hyperparameters": Part("Hyperparameters", hyperparameters.__doc__ or "", hyperparameters.run),
+    "accuracy": Part("Accuracy and templates", accuracy.__doc__ or "", accuracy.run),
+    "difficulty": Part("Fooling difficulty against regularization", difficulty.__doc__ or "", difficulty.run),
+    "figures": Part("From an image and from noise", figures.__doc__ or "", figures.run),
+    "dimension": Part("The toy, and the dimension", dimension.__doc__ or "", dimension.run),
+}
