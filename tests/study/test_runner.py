@@ -179,7 +179,7 @@ def test_the_command_line(own: Road) -> None:
     assert claims["gradient"]["verdict"] == claims["numeric"]["verdict"] == "confirmed"
     assert record["seeds"] == [1, 2]
     assert record["versions"]["engine"].startswith("caffe 1.")
-    rows = list(csv.DictReader((folder / "reached.csv").open()))
+    rows = list(csv.DictReader((folder / "reached.csv").read_text().splitlines()))
     assert [r["start"] for r in rows] == ["validation images", "uniform noise"]
     before = (folder / "record.json").stat().st_mtime_ns
     succeeds(run("study", "figures", "--dataset", own.dataset, "--quiet"))

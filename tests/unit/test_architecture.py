@@ -79,6 +79,8 @@ ORDER = [
     "study.parts.difficulty",
     "study.parts.figures",
     "study.parts.dimension",
+    "study.parts.directions",
+    "study.parts.camera",
     "study.parts",
     "study.report",
     "study.__main__",
