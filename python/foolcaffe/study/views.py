@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import lmdb
@@ -36,25 +37,43 @@ def rewritten(
     dataset: Path,
     train: Callable[[Iterator[Record]], Iterator[Record]],
     val: Callable[[Iterator[Record]], Iterator[Record]] | None,
+    extra_class: str = "",
 ) -> Path:
     """A view whose LMDBs are made of the dataset's records, with its own mean; whole or not at all.
 
     Args:
         folder: to be made; nothing is done if it is there.
-        dataset: ``build/<dataset>``.
+        dataset: ``build/<dataset>``, or another view.
         train, val: what becomes of the records of each LMDB; a ``val`` of None links the dataset's.
+        extra_class: a line of ``synset_words.txt`` for one more class; it must sort last.
+    """
+    with building(folder) as aside:
+        if aside is None:
+            return folder
+        linked(dataset, aside, ("val_lmdb",) if val is None else ())
+        words = (dataset / "synset_words.txt").read_text("utf-8")
+        write_text(aside / "synset_words.txt", words + (f"{extra_class}\n" if extra_class else ""))
+        for name, change in (("train_lmdb", train), ("val_lmdb", val)):
+            if change is not None:
+                with DatumLMDB(dataset / name) as records:
+                    write_lmdb(aside / name, change(iter(records)))
+    return folder
+
+
+@contextmanager
+def building(folder: Path) -> Iterator[Path | None]:
+    """A folder to be filled with ``train_lmdb``, ``val_lmdb``, ``synset_words.txt``; then its mean is computed.
+
+    Gives None if the folder is there already.
     """
     if (folder / "mean.binaryproto").exists():
-        return folder
+        yield None
+        return
     aside = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(aside, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     aside.mkdir(parents=True)
-    linked(dataset, aside, ("synset_words.txt", *(("val_lmdb",) if val is None else ())))
-    for name, change in (("train_lmdb", train), ("val_lmdb", val)):
-        if change is not None:
-            with DatumLMDB(dataset / name) as records:
-                write_lmdb(aside / name, change(iter(records)))
+    yield aside
     made = subprocess.run(
         [*engine.command("compute_image_mean"), str(aside / "train_lmdb"), str(aside / "mean.binaryproto")],
         capture_output=True,
@@ -63,9 +82,7 @@ def rewritten(
     )
     if made.returncode:
         raise FoolCaffeError(f"compute_image_mean failed on {aside}/train_lmdb: {made.stderr.strip()[-300:]}")
-    write_text(aside / "README", f"made from {dataset.name} by python -m foolcaffe.study\n")
     aside.rename(folder)
-    return folder
 
 
 def write_lmdb(path: Path, records: Iterator[Record]) -> None:

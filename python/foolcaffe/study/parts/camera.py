@@ -188,15 +188,23 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]]) -> None:
         axes.legend(fontsize=9)
     told = ", ".join(f"{name} {100 * first['attacks'][name]['survive']:.0f} %" for name in names)
     lab.figure(
-        "camera", canvas, "Which attacks survive the camera", f"Photos that keep the wrong class: {told}.",
-        f"{first['images']} validation images, {PHOTOS} photos of each", seed,
-    )  # fmt: skip
+        "camera",
+        canvas,
+        "Which attacks survive the camera",
+        f"Photos that keep the wrong class: {told}.",
+        f"{first['images']} validation images, {PHOTOS} photos of each",
+        seed,
+    )
     net = lab.decayed(100.0, lab.scale.seeds[0]).classifier()
     case = cases(lab.dataset, [net], min(lab.scale.images, 40))[0]
     fooling = METHODS["gradient"](net, case.start, Criterion(case.target, SURE), seed=CASE_SEED).image
     rng = np.random.default_rng(CASE_SEED)
-    shown = [("start", case.start), ("its photograph", photograph(case.start, rng)), ("fooling PNG", fooling),
-             ("its photograph", photograph(fooling, rng))]  # fmt: skip
+    shown = [
+        ("start", case.start),
+        ("its photograph", photograph(case.start, rng)),
+        ("fooling PNG", fooling),
+        ("its photograph", photograph(fooling, rng)),
+    ]
     with styled():
         canvas = Figure(figsize=(9.5, 2.9), layout="constrained")
         for axes, (title, image) in zip(canvas.subplots(1, 4), shown):
@@ -205,11 +213,22 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]]) -> None:
             axes.axis("off")
             axes.set_title(title, fontsize=10)
             colour = GREEN if p < 0.5 else ORANGE
-            axes.text(0.5, -0.04, f"wrong class: {100 * p:.1f} %", transform=axes.transAxes, ha="center", va="top",
-                      fontsize=10, color=colour)  # fmt: skip
+            axes.text(
+                0.5,
+                -0.04,
+                f"wrong class: {100 * p:.1f} %",
+                transform=axes.transAxes,
+                ha="center",
+                va="top",
+                fontsize=10,
+                color=colour,
+            )
     lab.figure(
-        "photos", canvas, "A start and a fooling PNG, each before and after the camera",
+        "photos",
+        canvas,
+        "A start and a fooling PNG, each before and after the camera",
         "Four pictures: a start, its photograph, the fooling PNG, and its photograph, with the confidence in the "
         "wrong class.",
-        "one image, the first of the tried", seed,
-    )  # fmt: skip
+        "one image, the first of the tried",
+        seed,
+    )

@@ -47,11 +47,15 @@ def run(lab: Lab) -> list[Claim]:
     """Compute the toy, train, find every least ε, judge."""
     example = toy()
     lab.figure(
-        "toy", lambda path: draw(path, example, STEP), "The post’s toy: ten dimensions, half a unit in each",
+        "toy",
+        lambda path: draw(path, example, STEP),
+        "The post’s toy: ten dimensions, half a unit in each",
         f"Bars of x and x + 0.5 w for ten dimensions; the probability of class 1 goes from {example.probability:.3f} "
         "to "
-        f"{example.probability_ad:.3f}.", "10 dimensions", "none, nothing is drawn",
-    )  # fmt: skip
+        f"{example.probability_ad:.3f}.",
+        "10 dimensions",
+        "none, nothing is drawn",
+    )
     found: dict[int, list[dict[str, Any]]] = {}
     for side in lab.scale.sizes:
         found[side] = []
@@ -64,25 +68,35 @@ def run(lab: Lab) -> list[Claim]:
     )
     _plot(lab, found, slope)
     lab.table(
-        "dimension", "The least ε that turns an image into a random class, by the size of the image",
+        "dimension",
+        "The least ε that turns an image into a random class, by the size of the image",
         ["side (pixels)", "dimensions", "seed", "images", "median least ε (grey levels)", "top-1 (%)"],
-        [[side, 3 * side * side, seed, len(m["eps"]), median(m["eps"]), 100 * m["top1"]]
-         for side, row in found.items() for seed, m in zip(lab.scale.seeds, row)],
-    )  # fmt: skip
+        [
+            [side, 3 * side * side, seed, len(m["eps"]), median(m["eps"]), 100 * m["top1"]]
+            for side, row in found.items()
+            for seed, m in zip(lab.scale.seeds, row)
+        ],
+    )
     means = [float(np.mean(v)) for v in medians.values()]
     sides = list(medians)
     return [
         Claim(
-            "toy", POST, "we improved the class 1 probability from 5% to 88%!",
+            "toy",
+            POST,
+            "we improved the class 1 probability from 5% to 88%!",
             f"w·x goes from {example.score:g} to {example.score_ad:g}, the probability of class 1 from "
             f"{example.probability:.4f} to "
             f"{example.probability_ad:.4f}.".replace("-", "−"),
-            [Check("score before", example.score, "=", -3.0), Check("score after", example.score_ad, "=", 2.0),
-             Check("probability before, to four digits", round(example.probability, 4), "=", 0.0474),
-             Check("probability after, to two digits", round(example.probability_ad, 2), "=", 0.88)],
+            [
+                Check("score before", example.score, "=", -3.0),
+                Check("score after", example.score_ad, "=", 2.0),
+                Check("probability before, to four digits", round(example.probability, 4), "=", 0.0474),
+                Check("probability after, to two digits", round(example.probability_ad, 2), "=", 0.88),
+            ],
         ),
         Claim(
-            "dimension", POST,
+            "dimension",
+            POST,
             "an image might consist of many tens of thousands of dimensions, so you can afford to make tiny changes "
             "across all of "
             "them that all add up in concert in exactly the worst way to blow up the score of any class you wish",
@@ -92,17 +106,20 @@ def run(lab: Lab) -> list[Claim]:
             [Check(f"least ε at {sides[-1]}² over that at {sides[0]}²", means[-1] / means[0], "≤", 0.5)],
         ),
         Claim(
-            "many", NOTE,
+            "many",
+            NOTE,
             "Adversarial examples are made possible when the input has a large number of dimensions. This means many "
             "individually "
             "small effects can have a very large effect on the overall prediction.",
             f"From size to size the least ε goes {', '.join(f'{m:.1f}' for m in means)}; it falls as the dimension "
             "to the power "
             f"{slope:.2f}.".replace("-", "−"),
-            [Check("least relative fall from one size to the next", monotone(means[::-1]), ">", 0.0),
-             Check("exponent of the dimension", slope, "≤", -0.1)],
+            [
+                Check("least relative fall from one size to the next", monotone(means[::-1]), ">", 0.0),
+                Check("exponent of the dimension", slope, "≤", -0.1),
+            ],
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _measure(lab: Lab, model: TrainedModel) -> dict[str, Any]:
@@ -127,8 +144,16 @@ def _plot(lab: Lab, found: dict[int, list[dict[str, Any]]], slope: float) -> Non
         axes = canvas.subplots()
         for side, row in found.items():
             axes.plot([3 * side * side] * len(row), [median(m["eps"]) for m in row], ".", color=ORANGE, ms=7, zorder=3)
-        axes.errorbar(dims, middle, [middle - low, high - middle], fmt="-", capsize=3, lw=1.4, color=BLUE,
-                      label="median and quartiles; dots: single trainings")  # fmt: skip
+        axes.errorbar(
+            dims,
+            middle,
+            [middle - low, high - middle],
+            fmt="-",
+            capsize=3,
+            lw=1.4,
+            color=BLUE,
+            label="median and quartiles; dots: single trainings",
+        )
         axes.plot(
             dims, middle[0] * (dims / dims[0]) ** -0.5, ls="--", lw=1, color=GREY, label="dimension to the power −½"
         )
@@ -140,10 +165,12 @@ def _plot(lab: Lab, found: dict[int, list[dict[str, Any]]], slope: float) -> Non
         axes.set_ylabel("least ε to a random class (grey levels)")
         axes.legend(fontsize=9)
     lab.figure(
-        "dimension", canvas, "The exact least ε falls with the dimension",
+        "dimension",
+        canvas,
+        "The exact least ε falls with the dimension",
         "Median least change of every pixel over the number of inputs: "
         f"{', '.join(f'{m:.1f} at {s} × {s}' for s, m in zip(sides, middle))} "
         f"grey levels; the exponent is {slope:.2f}.",
-        f"{len(pooled[sides[0]]) // len(lab.scale.seeds)} validation "
-        "images", f"trainings {', '.join(map(str, lab.scale.seeds))}; targets {CASE_SEED}",
-    )  # fmt: skip
+        f"{len(pooled[sides[0]]) // len(lab.scale.seeds)} validation images",
+        f"trainings {', '.join(map(str, lab.scale.seeds))}; targets {CASE_SEED}",
+    )

@@ -59,9 +59,11 @@ def run(lab: Lab) -> list[Claim]:
         "reached",
         f"Starts that reach {SURE:.0%} confidence in a random class, on PNGs",
         ["start", "tried", "reached", "median mean |δ| (grey levels)", "median largest change (grey levels)"],
-        [[n, f["tried"], len(f["mean"]), median(f["mean"]), median(f["largest"])]
-         for n, f in (("validation images", image), ("uniform noise", chance))],
-    )  # fmt: skip
+        [
+            [n, f["tried"], len(f["mean"]), median(f["mean"]), median(f["largest"])]
+            for n, f in (("validation images", image), ("uniform noise", chance))
+        ],
+    )
     return _claims(image, chance, gradient)
 
 
@@ -140,28 +142,35 @@ def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, f
 
     return [
         Claim(
-            "small", POST,
+            "small",
+            POST,
             "if we add a small amount “goldfish” weights to the image (top row, middle), suddenly the classifier is "
             "convinced that it’s looking at one with high confidence",
             told(image, "validation images"),
             [reached(image), Check("median mean |δ|", median(image["mean"]), "≤", SMALL, "grey levels")],
         ),
         Claim(
-            "noise", POST, "We can also start from random noise and achieve the same effect",
-            told(chance, "draws of uniform noise"), [reached(chance)],
+            "noise",
+            POST,
+            "We can also start from random noise and achieve the same effect",
+            told(chance, "draws of uniform noise"),
+            [reached(chance)],
         ),
         Claim(
-            "gradient", POST,
+            "gradient",
+            POST,
             "when your score function is a dot product s=wTx, then the gradient on the image x is simply w",
             f"Caffe’s backward pass and the weight rows differ by {gradient['rows']:.1g} of the largest weight at "
             "most.",
             [Check("largest difference over the largest weight", gradient["rows"], "≤", 1e-6)],
         ),
         Claim(
-            "numeric", POST, "it is possible to compute the data gradient numerically",
+            "numeric",
+            POST,
+            "it is possible to compute the data gradient numerically",
             "Differences of scores along 32 random directions of ±8 grey levels agree with it to "
             f"{gradient['numeric']:.1g}, "
             "relative.",
             [Check("relative L2 difference of the directional derivatives", gradient["numeric"], "≤", 1e-3)],
         ),
-    ]  # fmt: skip
+    ]
