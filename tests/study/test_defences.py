@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,3 +135,33 @@ def test_a_step_down_or_nothing_is_not_monotone() -> None:
     assert monotone([1.0, 1.5, 3.0]) == pytest.approx(0.5)
     assert monotone([1.0, 0.9, 3.0]) < 0
     assert not monotone([1.0, float("nan")]) > 0
+
+
+def test_a_spectrogram_shows_where_a_tone_is() -> None:
+    from foolcaffe.study.parts.speech import BANDS, SIDE, WINDOW, spectrogram
+
+    rate, wanted = 22050, 100
+    time = np.arange(rate) / rate
+    tone = np.sin(2 * np.pi * (wanted + 1) * rate / WINDOW * time)
+    found = spectrogram(rate, tone)
+    assert found.shape == (3, SIDE, SIDE)
+    bands = found.reshape(BANDS, SIDE)[:, 8:-8]
+    assert set(bands.argmax(axis=0).tolist()) == {wanted}
+    assert bands[wanted].min() > 250
+    assert bands[: wanted - 20].max() < 60
+
+
+def test_a_spoken_word_is_a_dataset(engine: str, tmp_path: Path) -> None:
+    from foolcaffe.datums import DatumLMDB
+    from foolcaffe.mean import read_mean
+    from foolcaffe.study.parts.speech import ESPEAK, WORDS, spoken
+
+    if shutil.which(ESPEAK) is None:
+        pytest.skip(f"no {ESPEAK}: apt install {ESPEAK}")
+    folder = spoken(tmp_path / "words", 2)
+    with DatumLMDB(folder / "train_lmdb") as records:
+        seen = list(records)
+    assert sorted(r.label for r in seen) == sorted(list(range(len(WORDS))) * 2)
+    assert all(r.key.endswith(WORDS[r.label]) for r in seen)
+    assert min(int(r.pixels.max()) for r in seen) > 240
+    assert read_mean(folder / "mean.binaryproto").shape == (3, 64, 64)

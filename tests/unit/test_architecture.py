@@ -85,6 +85,7 @@ ORDER = [
     "study.parts.camera",
     "study.parts.mitigations",
     "study.parts.transfer",
+    "study.parts.speech",
     "study.parts",
     "study.report",
     "study.__main__",

@@ -17,6 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
+from foolcaffe import engine, gpu
 from foolcaffe.caffelog import parse
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.files import atomic_path, write_json, write_text
@@ -179,8 +180,6 @@ class Lab:
             return  # interrupted: it goes on from its snapshot
         on_gpu = False
         if self.gpu != "cpu":
-            from foolcaffe import engine, gpu
-
             on_gpu = bool(gpu.choose(engine.command("caffe"), self.gpu))
         folder.parent.mkdir(parents=True, exist_ok=True)
         render(find_model(model), folder.parent, folder, on_gpu, overrides)

@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from foolcaffe import __version__, engine
+import foolcaffe
+from foolcaffe import engine
 from foolcaffe.datums import DatumLMDB
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, os_error_message
@@ -87,7 +88,7 @@ def inputs_of(part: Part, dataset: dict[str, str], scale: Scale) -> dict[str, st
 def versions() -> dict[str, str]:
     """Of the programs that take part."""
     found = {
-        "foolcaffe": __version__,
+        "foolcaffe": foolcaffe.__version__,
         "engine": f"{engine.name()} {getattr(engine.load(), '__version__', '')}".strip(),
         "Python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",

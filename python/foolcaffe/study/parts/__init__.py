@@ -11,6 +11,7 @@ from foolcaffe.study.parts import (
     figures,
     hyperparameters,
     mitigations,
+    speech,
     transfer,
 )
 from foolcaffe.study.runner import Part
@@ -25,4 +26,5 @@ PARTS: dict[str, Part] = {
     "directions": Part("Directions", directions.__doc__ or "", directions.run),
     "camera": Part("Through a camera", camera.__doc__ or "", camera.run),
     "mitigations": Part("Mitigations", mitigations.__doc__ or "", mitigations.run),
+    "speech": Part("Another domain: speech", speech.__doc__ or "", speech.run),
 }

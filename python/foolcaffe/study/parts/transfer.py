@@ -11,6 +11,7 @@ from sklearn.ensemble import RandomForestClassifier
 from foolcaffe.attacks import METHODS, Criterion
 from foolcaffe.attacks.base import Floats
 from foolcaffe.attacks.blackbox import SklearnScores
+from foolcaffe.datums import DatumLMDB
 from foolcaffe.difficulty import starts
 from foolcaffe.images import Rgb8
 from foolcaffe.net import Classifier
@@ -77,8 +78,6 @@ def _linear(lab: Lab) -> dict[str, Classifier]:
 
 
 def _forest(lab: Lab, shape: tuple[int, int, int]) -> SklearnScores:
-    from foolcaffe.datums import DatumLMDB
-
     with DatumLMDB(lab.dataset / "train_lmdb") as records:
         count = min(GROWN_ON, len(records))
     lab.say(f"growing a forest on {count} images")
