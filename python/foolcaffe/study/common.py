@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from foolcaffe.difficulty import starts
 from foolcaffe.images import Rgb8
@@ -97,3 +99,10 @@ def infinite_as_none(values: Sequence[float]) -> list[float | None]:
 def decay_name(decay: float) -> str:
     """As figures print it."""
     return f"{decay:g}".replace("10000", "10⁴")
+
+
+def plain(axes: Axes) -> None:
+    """Numbers instead of powers on a logarithmic y axis: 0.5, 1, 2, 5, 10."""
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())

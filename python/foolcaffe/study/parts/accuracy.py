@@ -80,11 +80,11 @@ def _claims(lab: Lab, scores: dict[float, list[dict[str, Any]]], images: int, cl
     def lead(a: float, b: float) -> Check:
         two = 200 * float(np.hypot(errors[a], errors[b]))
         return Check(
-            f"top-1 at decay {decay_name(a)} less that at {decay_name(b)}",
+            f"top-1 at decay {decay_name(a)} less that at {decay_name(b)}, against two standard errors",
             100 * (top1[a] - top1[b]),
             "≥",
             two,
-            "points, two standard errors",
+            "points",
         )
 
     def percents(d: float) -> str:

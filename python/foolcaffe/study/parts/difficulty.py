@@ -22,6 +22,7 @@ from foolcaffe.study.common import (
     decay_name,
     median,
     monotone,
+    plain,
     quartiles,
     stack,
     standard_error,
@@ -201,14 +202,14 @@ def _claims(lab: Lab, found: dict[float, dict[str, Any]]) -> list[Claim]:
             POST,
             "Somewhat paradoxically, the model with the noisy weights (top) works quite a bit better on validation "
             "data (2.6% vs. 1.4% accuracy).",
-            f"{names[0]} has {100 * low['top1']:.1f} % top-1, {names[1]} {100 * high['top1']:.1f} %.",
+            f"{names[0].capitalize()} has {100 * low['top1']:.1f} % top-1, {names[1]} {100 * high['top1']:.1f} %.",
             [
                 Check(
-                    "top-1, weakest less strongest decay",
+                    "top-1, weakest less strongest decay, against two standard errors",
                     100 * (low["top1"] - high["top1"]),
                     "≥",
                     two,
-                    "points, two standard errors",
+                    "points",
                 )
             ],
         ),
@@ -239,6 +240,7 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]], n: int) -> None:
                 label=name,
             )
         left.set_yscale("log")
+        plain(left)
         left.set_xticks(place, [decay_name(d) for d in found])
         left.set_xlabel("weight decay")
         left.set_ylabel("mean |δ| of fooling PNGs (grey levels)\nmedian and quartiles")

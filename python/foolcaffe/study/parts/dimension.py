@@ -12,7 +12,7 @@ from foolcaffe.attacks import METHODS, Criterion
 from foolcaffe.evaluate import evaluate
 from foolcaffe.models import TrainedModel
 from foolcaffe.render import Overrides
-from foolcaffe.study.common import CASE_SEED, cases, median, monotone, quartiles
+from foolcaffe.study.common import CASE_SEED, cases, median, monotone, plain, quartiles
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import NOTE, POST, Check, Claim
 from foolcaffe.study.views import sized
@@ -161,6 +161,7 @@ def _plot(lab: Lab, found: dict[int, list[dict[str, Any]]], slope: float) -> Non
         axes.set_yscale("log")
         axes.set_xticks(dims, [f"3·{s}²" for s in sides])
         axes.minorticks_off()
+        plain(axes)
         axes.set_xlabel("dimensions of the input")
         axes.set_ylabel("least ε to a random class (grey levels)")
         axes.legend(fontsize=9)

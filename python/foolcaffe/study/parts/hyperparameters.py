@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from foolcaffe.classes import read_synsets
 from foolcaffe.datums import DatumLMDB
 from foolcaffe.render import Overrides
-from foolcaffe.study.common import decay_name
+from foolcaffe.study.common import decay_name, plain
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import POST, Cell, Check, Claim, number
 from foolcaffe.style import GREY, styled
@@ -46,7 +46,7 @@ def run(lab: Lab) -> list[Claim]:
 
     n = f"one training of {iterations} iterations (batch 256) for each curve"
     with styled():
-        canvas = Figure(figsize=(11, 4.4), layout="constrained")
+        canvas = Figure(figsize=(11, 5.4), layout="constrained")
         axes = canvas.subplots(1, 3)
         _curves(axes[0], {f"std {s:g}": c for s, c in stds.items()}, ballpark, classes, "initial weights")
         _curves(axes[1], {f"rate {number(r)}": c for r, c in rates.items()}, ballpark, classes, "learning rate")
@@ -164,11 +164,11 @@ def _claims(
             "whether the post’s search missed much.",
             [
                 Check(
-                    "best top-1 less that of the post’s choice",
+                    "best top-1 less that of the post’s choice, against two standard errors",
                     100 * (top1[best] - top1[post]),
                     "≤",
                     200 * error,
-                    "points, two standard errors",
+                    "points",
                 )
             ],
         ),
@@ -241,17 +241,16 @@ def _row(rate: float, decay: float, curve: dict[str, Any]) -> list[Cell]:
 
 
 def _curves(axes: Axes, curves: dict[str, dict[str, Any]], ballpark: float, classes: int, title: str) -> None:
-    top = 0.0
     for (name, curve), colour in zip(curves.items(), COLOURS):
         shown = [(i, v) for i, v in curve["loss"] if v is not None]
-        top = max([top, *(v for _, v in shown)])
         axes.plot([i for i, _ in shown], [v for _, v in shown], lw=1.4, color=colour, label=name)
     axes.axhline(ballpark, color=GREY, ls="--", lw=1, label=f"−log(1/{classes}) = {ballpark:.2f}")
     axes.set_yscale("log")
     axes.set_title(title)
     axes.set_xlabel("iteration")
     axes.set_ylabel("training loss (nats, log scale)")
-    axes.legend(fontsize=8, loc="upper right" if top < 30 else "best")
+    plain(axes)
+    axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
 
 
 def _map(axes: Axes, lab: Lab, values: dict[tuple[float, float], float], k: int, chance: float) -> None:

@@ -165,11 +165,11 @@ def _claims(table: list[dict[str, Any]]) -> list[Claim]:
 
     def cost(d: dict[str, Any]) -> Check:
         return Check(
-            "clean top-1, bare less defended",
+            "clean top-1, bare less defended, against two standard errors",
             100 * (none["clean"] - d["clean"]),
             "≥",
             two,
-            "points, two standard errors",
+            "points",
         )
 
     return [
