@@ -14,7 +14,7 @@ from foolcaffe.net import Classifier
 from foolcaffe.study import digits
 from foolcaffe.study.common import monotone, neighbours
 from foolcaffe.study.defences import blurred, blurring, cropped, cropping, noised
-from foolcaffe.study.parts.camera import photograph
+from foolcaffe.study.parts.camera import homography, photograph
 from helpers import Road
 
 RNG = np.random.default_rng(5)
@@ -165,3 +165,10 @@ def test_a_spoken_word_is_a_dataset(engine: str, tmp_path: Path) -> None:
     assert all(r.key.endswith(WORDS[r.label]) for r in seen)
     assert min(int(r.pixels.max()) for r in seen) > 240
     assert read_mean(folder / "mean.binaryproto").shape == (3, 64, 64)
+
+
+def test_a_homography_takes_corners_to_corners() -> None:
+    source = np.array([[0.0, 0.0], [50.0, 2.0], [47.0, 33.0], [1.0, 30.0]])
+    target = np.array([[3.0, 1.0], [44.0, 0.0], [52.0, 35.0], [-2.0, 29.0]])
+    moved = np.c_[source, np.ones(4)] @ homography(source, target).T
+    assert np.abs(moved[:, :2] / moved[:, 2:] - target).max() <= 1e-9

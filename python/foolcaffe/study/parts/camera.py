@@ -67,9 +67,17 @@ def _projected(
     image: npt.NDArray[np.float64], new: npt.NDArray[np.float64], old: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
     """What lies at the corners ``old`` comes to lie at ``new``; outside, the edge goes on."""
-    transform = ProjectiveTransform()
-    transform.estimate(new, old)
+    transform = ProjectiveTransform(homography(new, old))
     return np.asarray(warp(image, transform, order=1, mode="edge", preserve_range=True))
+
+
+def homography(source: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The projective 3 × 3 matrix that takes four points (x, y) to four others: eight linear equations."""
+    rows, right = [], []
+    for (x, y), (u, v) in zip(source, target):
+        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
+        right += [u, v]
+    return np.append(np.linalg.solve(np.array(rows), np.array(right)), 1.0).reshape(3, 3)
 
 
 def run(lab: Lab) -> list[Claim]:
