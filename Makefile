@@ -40,7 +40,7 @@ M := $(B)/$(NAME)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test test-quick lint lmdb train fool templates evaluate toy doctor bench-lmdb bench-train bench-attacks clean distclean
+.PHONY: help demo test test-quick lint lmdb train fool templates evaluate toy study doctor bench-lmdb bench-train bench-attacks clean distclean
 
 help:  ## this list
 	@echo 'usage: make TARGET [DATASET=demo|tiny-imagenet|imagenet] [ENGINE=caffe|torch] [MODEL=…] [GPU=auto|cpu|0,1]'
@@ -52,6 +52,7 @@ help:  ## this list
 	@echo '  NAME=           the trained folder under build/DATASET, if not the name of the model, with any of'
 	@echo '                  WEIGHT_DECAY= BASE_LR= STD= MAX_ITER= SEED= to differ from its prototxts'
 	@echo '  CLASS=          for fool: an id, a wnid or a name; FOOL= further options of python -m foolcaffe.fool'
+	@echo '  STUDY=          for study: parts, and further options of python -m foolcaffe.study'
 	@echo '  SKIP_BAD=1      for lmdb: leave unreadable images out, and name them in build/DATASET/*_lmdb/bad_images.txt'
 
 demo:  ## everything, on photographs that come with scikit-image: LMDB, training, fooling images
@@ -76,6 +77,9 @@ evaluate: $(M)/trained.json  ## top-1 and top-5 of MODEL on the validation LMDB
 
 toy: | $(ENVIRONMENT)  ## the post's ten-dimensional example
 	$(RUN) foolcaffe.toy
+
+study: $(B)/validated  ## every claim of the post and the note, measured: build/DATASET/study/report.html; it goes on where it was
+	$(RUN) foolcaffe.study --dataset $(B) --gpu $(GPU) $(STUDY)
 
 doctor:  ## engines, versions, GPU and whether a product on it is right, room for DATASET; what to do about what is missing
 	$(or $(wildcard $(PYTHON)),python3) -m foolcaffe.doctor --dataset $(DATASET) --gpu $(GPU) $(if $(IMAGES),--images "$(IMAGES)")
@@ -123,7 +127,7 @@ distclean: clean  ## remove all that is not in git: downloads and environments t
 	tools/install_caffe.sh
 
 .caffe/TESTS: | .caffe/SOURCE
-	tools/install_caffe.sh --packages "pytest hypothesis psutil scikit-learn"
+	tools/install_caffe.sh --packages "pytest hypothesis psutil"
 	touch $@
 
 .venv/READY: pyproject.toml

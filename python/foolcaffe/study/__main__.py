@@ -1,0 +1,71 @@
+"""Measure every claim of the post and the note, and write one report. ``python -m foolcaffe.study [PART …]``.
+
+A part that is done is not run again; one that was interrupted goes on; one that fails is shown as failed, and the
+others go on. The report is ``build/<dataset>/study/report.html``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from foolcaffe import engine
+from foolcaffe.engine import ROOT
+from foolcaffe.errors import EXIT_FAILED, FoolCaffeError, nearest, run_cli
+from foolcaffe.study.parts import PARTS
+from foolcaffe.study.report import About, write_report
+from foolcaffe.study.runner import RECORD, dataset_hashes, read_record, run_part
+
+
+def main(arguments: list[str]) -> int:
+    """Parse, run, write the report; 1 if a part failed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m foolcaffe.study",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="parts:\n" + "\n".join(f"  {name:16} {part.title}" for name, part in PARTS.items()),
+    )
+    parser.add_argument("part", nargs="*", metavar="PART", help="default: all, in the order below")
+    parser.add_argument(
+        "--dataset", type=Path, default=ROOT / "build" / "demo", help="build/<dataset> (default: build/demo)"
+    )
+    parser.add_argument("--gpu", default="auto", help="for training: auto (default), cpu, all, or ids as 0,1")
+    parser.add_argument("--again", action="store_true", help="run these parts even if they are done")
+    parser.add_argument("--report-only", action="store_true", help="run nothing; write the report of what there is")
+    parser.add_argument("--quiet", action="store_true")
+    options = parser.parse_args(arguments)
+    engine.quiet = options.quiet
+    for name in options.part:
+        if name not in PARTS:
+            raise FoolCaffeError(f"unknown part {name!r}", nearest(name, PARTS) or f"parts: {', '.join(PARTS)}")
+    dataset: Path = options.dataset
+    hashes = dataset_hashes(dataset)
+    report = dataset / "study" / "report.html"
+    failed = []
+    for name in [] if options.report_only else options.part or PARTS:
+        record = run_part(name, PARTS[name], dataset, hashes, options.gpu, options.quiet, options.again)
+        if record.error:
+            failed.append(name)
+        if not options.quiet:
+            print(
+                f"{name:16} "
+                + (
+                    "failed: " + record.error.strip().splitlines()[-1]
+                    if record.error
+                    else ", ".join(f"{count} {verdict}" for verdict, count in record.counts.items() if count)
+                )
+            )
+    found = [read_record(dataset / "study" / name / RECORD) for name in PARTS]
+    records = [record for record in found if record is not None]
+    if not records:
+        raise FoolCaffeError(f"nothing was measured yet under {dataset}/study", "run it without --report-only")
+    write_report(report, About.of(dataset), records)
+    print(report)
+    if failed:
+        print(f"failed: {', '.join(failed)}; the same command tries them again", file=sys.stderr)
+    return EXIT_FAILED if failed else 0
+
+
+if __name__ == "__main__":
+    run_cli(main, "foolcaffe.study")

@@ -1,0 +1,108 @@
+"""What several parts measure alike: which images and targets, smoothness of templates, standard errors, medians."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from foolcaffe.difficulty import starts
+from foolcaffe.images import Rgb8
+from foolcaffe.net import Classifier
+
+CASE_SEED = 11
+"""Of the random targets."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """An image, its label, and the class that it shall be taken for."""
+
+    start: Rgb8
+    label: int
+    target: int
+
+
+def cases(dataset: Path, nets: Sequence[Classifier], count: int, seed: int = CASE_SEED) -> list[Case]:
+    """Validation images, evenly spread, each with a random class that is neither its label nor what any net sees in it.
+
+    So every net is attacked on the same images with the same targets, and none is fooled from the start.
+    """
+    rng = np.random.default_rng(seed)
+    found = []
+    for start, label in starts(dataset / "val_lmdb", count):
+        seen = {int(net.scores(start.to_bgr())[0].argmax()) for net in nets}
+        others = [c for c in rng.permutation(nets[0].classes).tolist() if c != label and c not in seen]
+        if others:
+            found.append(Case(start, label, int(others[0])))
+    return found
+
+
+def stack(images: Sequence[Rgb8]) -> npt.NDArray[np.float32]:
+    """Images × channels × height × width, BGR, 0..255."""
+    return np.stack([image.to_bgr().array for image in images])
+
+
+def neighbours(weights: npt.NDArray[np.float32]) -> float:
+    """How smooth templates are: the correlation of weights one pixel apart, mean over classes, channels, directions.
+
+    1 is a constant slope, 0 is white noise.
+
+    Args:
+        weights: classes × channels × height × width.
+    """
+    w = weights.astype(np.float64) - weights.mean(axis=(2, 3), keepdims=True, dtype=np.float64)
+    found = []
+    for a, b in ((w[:, :, 1:], w[:, :, :-1]), (w[:, :, :, 1:], w[:, :, :, :-1])):
+        norm = np.sqrt((a**2).sum(axis=(2, 3)) * (b**2).sum(axis=(2, 3)))
+        found.append(float(np.divide((a * b).sum(axis=(2, 3)), norm, out=np.zeros_like(norm), where=norm > 0).mean()))
+    return float(np.mean(found))
+
+
+def standard_error(shares: Sequence[float], images: int) -> float:
+    """Of the mean of several runs' shares on the same images: the images' chance, and that between runs."""
+    p = float(np.mean(shares))
+    between = float(np.var(shares, ddof=1)) / len(shares) if len(shares) > 1 else 0.0
+    return float(np.sqrt(p * (1 - p) / images + between))
+
+
+def median(values: Sequence[float]) -> float:
+    """The median, or not a number of nothing."""
+    return float(np.median(values)) if len(values) else float("nan")
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float]:
+    """The quartiles, or not a number of nothing."""
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.percentile(values, [25, 75])
+    return float(low), float(high)
+
+
+def monotone(values: Sequence[float]) -> float:
+    """The least step up of a sequence, relative: negative if it falls anywhere, and not a number if a value is none."""
+    if not np.isfinite(values).all():
+        return float("nan")
+    return float(min(b / a - 1 for a, b in zip(values, values[1:])))
+
+
+def infinite_as_none(values: Sequence[float]) -> list[float | None]:
+    """For JSON and tables."""
+    return [float(v) if np.isfinite(v) else None for v in values]
+
+
+def decay_name(decay: float) -> str:
+    """As figures print it."""
+    return f"{decay:g}".replace("10000", "10⁴")
+
+
+def plain(axes: Axes) -> None:
+    """Numbers instead of powers on a logarithmic y axis: 0.5, 1, 2, 5, 10."""
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())

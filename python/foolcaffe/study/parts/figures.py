@@ -1,0 +1,176 @@
+"""The post's figures: a photograph and noise, each turned into two classes; and the data gradient behind, checked."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from foolcaffe.attacks import METHODS, Criterion
+from foolcaffe.classes import Synset, Synsets
+from foolcaffe.figures import FoolingRow, fooling_figure, top
+from foolcaffe.images import Rgb8, noise
+from foolcaffe.net import Classifier
+from foolcaffe.study.common import CASE_SEED, cases, median
+from foolcaffe.study.lab import Lab
+from foolcaffe.study.record import POST, Check, Claim
+
+DECAY = 100.0
+SURE = 0.99
+SMALL = 8.0
+"""A small amount, in grey levels of mean |δ|: 3 % of the range."""
+PAIRS = (("goldfish", "school bus"), ("rocket", "coffee"))
+"""What to turn an image into, where the dataset has both."""
+NOISES = 20
+
+
+def run(lab: Lab) -> list[Claim]:
+    """Fool, draw, judge."""
+    model = lab.decayed(DECAY, lab.scale.seeds[0])
+    net, synsets = model.classifier(), model.synsets()
+    targets = _targets(synsets)
+    chosen = cases(lab.dataset, [net], lab.scale.images)
+    photo = next((c.start for c in chosen if c.label not in [t.id for t in targets]), chosen[0].start)
+    label = next(c.label for c in chosen if c.start is photo)
+    height, width = net.shape[1:]
+    random = noise(height, width, lab.scale.seeds[0])
+    names = " and ".join(t.name for t in targets)
+    trainer = f"training {lab.scale.seeds[0]}"
+    for key, start, told, seed in (
+        ("image", photo, f"a validation image of class {synsets[label].name}", trainer),
+        ("noise", random, "uniform noise", f"noise {lab.scale.seeds[0]}, {trainer}"),
+    ):
+        rows, said = zip(*(_row(net, start, target, synsets) for target in targets))
+        lab.figure(
+            key,
+            partial(fooling_figure, rows=list(rows), title=f"from {told} to {names}"),
+            f"From {told} to {names}, with {SURE:.0%} confidence",
+            f"Two rows: start, plus a fraction of a template, is the fooling image. {' '.join(said)}",
+            "one image" if key == "image" else "one draw",
+            seed,
+        )
+    image = lab.step("image", lambda: _sizes(net, [(c.start, c.target) for c in chosen]))
+    rng = np.random.default_rng(CASE_SEED)
+    draws = [(noise(height, width, 100 + i), int(t)) for i, t in enumerate(rng.integers(0, net.classes, NOISES))]
+    chance = lab.step("noise", lambda: _sizes(net, draws))
+    gradient = lab.step("gradient", lambda: _gradients(net, photo, rng))
+    lab.table(
+        "reached",
+        f"Starts that reach {SURE:.0%} confidence in a random class, on PNGs",
+        ["start", "tried", "reached", "median mean |δ| (grey levels)", "median largest change (grey levels)"],
+        [
+            [n, f["tried"], len(f["mean"]), median(f["mean"]), median(f["largest"])]
+            for n, f in (("validation images", image), ("uniform noise", chance))
+        ],
+    )
+    return _claims(image, chance, gradient)
+
+
+def _targets(synsets: Synsets) -> list[Synset]:
+    known = {n.casefold(): s for s in reversed(list(synsets)) for n in reversed(s.names)}
+    for pair in PAIRS:
+        if all(name in known for name in pair):
+            return [known[name] for name in pair]
+    return [synsets[1], synsets[len(synsets) - 1]]
+
+
+def _row(net: Classifier, start: Rgb8, target: Synset, synsets: Synsets) -> tuple[FoolingRow, str]:
+    result = METHODS["gradient"](net, start, Criterion(target.id, SURE), seed=CASE_SEED)
+    before = net.probabilities(start.to_bgr())[0]
+    after = net.probabilities(result.image.to_bgr())[0]
+    change = result.distances.mean
+    direction = result.direction
+    if direction is None:
+        direction = result.image.to_bgr().array - start.to_bgr().array
+    row = FoolingRow(
+        start=start,
+        direction=direction,
+        direction_name=f"{target.name} template",
+        factor=result.factor or 1.0,
+        image=result.image,
+        before=top(before, synsets),
+        after=top(after, synsets),
+        target=target.id,
+        change=f"mean change {change:.2g} of 255",
+    )
+    return (
+        row,
+        f"{target.name} goes from {before[target.id]:.1%} to {after[target.id]:.1%} with a mean change of "
+        f"{change:.1f}.",
+    )
+
+
+def _sizes(net: Classifier, starts: list[tuple[Rgb8, int]]) -> dict[str, Any]:
+    out: dict[str, Any] = {"tried": len(starts), "mean": [], "largest": []}
+    for start, target in starts:
+        result = METHODS["gradient"](net, start, Criterion(target, SURE), seed=CASE_SEED)
+        if result.success["image"]:
+            out["mean"].append(result.distances.mean)
+            out["largest"].append(result.distances.linf)
+    return out
+
+
+def _gradients(net: Classifier, start: Rgb8, rng: np.random.Generator) -> dict[str, float]:
+    """Caffe's backward pass against the weight rows, and against differences of scores along random directions."""
+    pixels = start.to_bgr()
+    weights = net.score_weights()
+    worst = 0.0
+    for target in rng.choice(net.classes, min(5, net.classes), replace=False):
+        gradient = net.class_gradient(pixels, int(target))
+        worst = max(worst, float(np.abs(gradient - weights[target]).max() / np.abs(weights[target]).max()))
+    ups = rng.choice([-8.0, 8.0], (32, *net.shape)).astype(np.float32)
+    target = int(rng.integers(net.classes))
+    gradient = net.class_gradient(pixels, target).astype(np.float64)
+    up = net.scores(pixels.array + ups)[:, target].astype(np.float64)
+    down = net.scores(pixels.array - ups)[:, target].astype(np.float64)
+    expected = (ups.astype(np.float64) * gradient).sum(axis=(1, 2, 3))
+    numeric = float(np.linalg.norm((up - down) / 2 - expected) / np.linalg.norm(expected))
+    return {"rows": worst, "numeric": numeric}
+
+
+def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, float]) -> list[Claim]:
+    def reached(found: dict[str, Any]) -> Check:
+        share = 100 * len(found["mean"]) / found["tried"]
+        return Check(f"starts whose PNG reaches {SURE:.0%} confidence in a random class", share, "≥", 95.0, "%")
+
+    def told(found: dict[str, Any], what: str) -> str:
+        return (
+            f"{len(found['mean'])} of {found['tried']} {what} reach {SURE:.0%} confidence in a random class, with a "
+            f"median mean |δ| of {median(found['mean']):.1f} grey levels."
+        )
+
+    return [
+        Claim(
+            "small",
+            POST,
+            "if we add a small amount “goldfish” weights to the image (top row, middle), suddenly the classifier is "
+            "convinced that it’s looking at one with high confidence",
+            told(image, "validation images"),
+            [reached(image), Check("median mean |δ|", median(image["mean"]), "≤", SMALL, "grey levels")],
+        ),
+        Claim(
+            "noise",
+            POST,
+            "We can also start from random noise and achieve the same effect",
+            told(chance, "draws of uniform noise"),
+            [reached(chance)],
+        ),
+        Claim(
+            "gradient",
+            POST,
+            "when your score function is a dot product s=wTx, then the gradient on the image x is simply w",
+            f"Caffe’s backward pass and the weight rows differ by {gradient['rows']:.1g} of the largest weight at "
+            "most.",
+            [Check("largest difference over the largest weight", gradient["rows"], "≤", 1e-6)],
+        ),
+        Claim(
+            "numeric",
+            POST,
+            "it is possible to compute the data gradient numerically",
+            "Differences of scores along 32 random directions of ±8 grey levels agree with it to "
+            f"{gradient['numeric']:.1g}, "
+            "relative.",
+            [Check("relative L2 difference of the directional derivatives", gradient["numeric"], "≤", 1e-3)],
+        ),
+    ]

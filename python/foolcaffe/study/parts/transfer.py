@@ -1,0 +1,244 @@
+"""Fooling images made on one classifier, shown to others: other decays, seeds, halves of the data, and other kinds."""
+
+from __future__ import annotations
+
+from typing import Any, Union
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.ensemble import RandomForestClassifier
+
+from foolcaffe.attacks import METHODS, Criterion
+from foolcaffe.attacks.base import Floats
+from foolcaffe.attacks.blackbox import SklearnScores
+from foolcaffe.datums import DatumLMDB
+from foolcaffe.difficulty import starts
+from foolcaffe.images import Rgb8
+from foolcaffe.net import Classifier
+from foolcaffe.render import Overrides
+from foolcaffe.study.common import CASE_SEED, decay_name, stack
+from foolcaffe.study.lab import Lab
+from foolcaffe.study.record import NOTE, POST, Cell, Check, Claim
+from foolcaffe.study.views import half
+from foolcaffe.style import styled
+
+EPS = 8.0
+"""Largest change of a pixel, in grey levels: every pixel moves by so much."""
+TREES, GROWN_ON = 100, 5000
+"""Of the forest: trees, and training images at most."""
+FOREST_EPS, FOREST_STEPS, FOREST_IMAGES = 16.0, 300, 20
+"""Of the black-box attack on it: one that votes is slow to ask."""
+BY_CHANCE = 10.0
+"""Points above noise that count as a transfer."""
+EVERY = slice(None)
+Scored = Union[Classifier, SklearnScores]
+
+
+def run(lab: Lab) -> list[Claim]:
+    """Train, attack each, show to all, judge."""
+    found = lab.step("matrix", lambda: _measure(lab))
+    _plot(lab, found)
+    names = found["names"]
+    rows: list[list[Cell]] = [
+        [a, *(100 * v for v in row)] for a, row in zip([*names, "noise of that size"], found["changed"])
+    ]
+    lab.table(
+        "transfer",
+        f"Images (%) whose class changes for the column; made on the row, ±{EPS:g} grey levels",
+        ["made on", *names],
+        rows,
+    )
+    lab.table(
+        "classifiers",
+        "The classifiers",
+        ["classifier", "top-1 (%)"],
+        [[n, 100 * t] for n, t in zip(names, found["top1"])],
+    )
+    return _claims(found)
+
+
+def _linear(lab: Lab) -> dict[str, Classifier]:
+    first, second = lab.scale.seeds[:2]
+    strong = lab.scale.decays[-1]
+    out = {
+        f"softmax, decay {decay_name(lab.scale.decays[0])}": lab.decayed(lab.scale.decays[0], first),
+        "softmax, decay 100": lab.decayed(100.0, first),
+        "softmax, other seed": lab.decayed(100.0, second),
+        f"softmax, decay {decay_name(strong)}": lab.decayed(strong, first),
+    }
+    for which, name in enumerate("AB"):
+        view = half(lab.root / f"{lab.dataset.name}-half{name}", lab.dataset, which)
+        overrides = Overrides(weight_decay=100.0, seed=first, max_iter=lab.scale.iterations)
+        out[f"softmax, half {name}"] = lab.trained(f"half{name}-seed{first}", overrides, view=view)
+    out["SVM"] = lab.trained("svm", Overrides(seed=first, max_iter=lab.scale.iterations), model="linear_svm")
+    for name, seed in (("ConvNet", first), ("ConvNet, other seed", second)):
+        iterations = 3 * lab.scale.sweep_iterations
+        out[name] = lab.trained(f"convnet-seed{seed}", Overrides(seed=seed, max_iter=iterations), model="convnet64")
+    return {name: model.classifier() for name, model in out.items()}
+
+
+def _forest(lab: Lab, shape: tuple[int, int, int]) -> SklearnScores:
+    with DatumLMDB(lab.dataset / "train_lmdb") as records:
+        count = min(GROWN_ON, len(records))
+    lab.say(f"growing a forest on {count} images")
+    training = starts(lab.dataset / "train_lmdb", count)
+    rows = SklearnScores.rows(stack([image for image, _ in training]))
+    forest = RandomForestClassifier(TREES, random_state=lab.scale.seeds[0], n_jobs=1)
+    return SklearnScores(forest.fit(rows, np.array([label for _, label in training])), shape)
+
+
+def _measure(lab: Lab) -> dict[str, Any]:
+    nets = _linear(lab)
+    shape = next(iter(nets.values())).shape
+    forest = _forest(lab, shape)
+    every: dict[str, Scored] = {**nets, "Random Forest": forest}
+    images = starts(lab.dataset / "val_lmdb", min(lab.scale.images, 100))
+    clean, labels = stack([image for image, _ in images]), np.array([label for _, label in images])
+    seen = {name: net.probabilities(clean).argmax(axis=1) for name, net in every.items()}
+    rng = np.random.default_rng(CASE_SEED)
+
+    def changed(shown: Floats, which: slice = EVERY) -> list[float]:
+        return [
+            float((net.probabilities(shown).argmax(axis=1) != seen[name][which]).mean()) for name, net in every.items()
+        ]
+
+    rows = []
+    for name, net in nets.items():
+        lab.say(f"made on: {name}")
+        rows.append(changed(_signed(net, clean)))
+    lab.say("made on: Random Forest")
+    few = slice(0, min(FOREST_IMAGES, len(images)))
+    black, fooled = _black_box(forest, [image for image, _ in images[few]], seen["Random Forest"], EPS)
+    rows.append(changed(black, few))
+    _, wide = _black_box(forest, [image for image, _ in images[few]], seen["Random Forest"], FOREST_EPS)
+    noise = np.clip(clean + rng.choice([-EPS, EPS], clean.shape), 0, 255).astype(np.float32)
+    rows.append(changed(noise))
+    wider = np.clip(clean + rng.choice([-FOREST_EPS, FOREST_EPS], clean.shape), 0, 255).astype(np.float32)
+    return {
+        "names": list(every),
+        "top1": [float((seen[name] == labels).mean()) for name in every],
+        "changed": rows,
+        "images": len(images),
+        "forest_images": few.stop,
+        "forest": fooled,
+        "forest_wide": wide,
+        "forest_noise": changed(wider)[-1],
+    }
+
+
+def _signed(net: Classifier, clean: Floats) -> Floats:
+    """One step of the gradient's sign away from what the net sees (Goodfellow et al. 2015, section 4)."""
+    out = []
+    for image, p in zip(clean, net.probabilities(clean)):
+        diffs = Criterion(label=int(p.argmax())).score_diffs(p[None])
+        gradient = net.data_gradients(image[None], diffs)[0]
+        out.append(np.clip(image + EPS * np.sign(gradient), 0, 255))
+    return np.asarray(np.stack(out), np.float32)
+
+
+def _black_box(forest: SklearnScores, images: list[Rgb8], seen: Any, eps: float) -> tuple[Floats, float]:
+    """What the square attack finds by scores alone, and how many it fools."""
+    found = [
+        METHODS["square"](forest, image, Criterion(label=int(label)), eps=eps, steps=FOREST_STEPS, seed=CASE_SEED)
+        for image, label in zip(images, seen)
+    ]
+    return stack([r.image for r in found]), float(np.mean([r.success["image"] for r in found]))
+
+
+def _claims(found: dict[str, Any]) -> list[Claim]:
+    names, rows = found["names"], found["changed"]
+    noise = dict(zip(names, rows[-1]))
+    gain = {(a, b): 100 * (rows[i][j] - noise[b]) for i, a in enumerate(names) for j, b in enumerate(names)}
+    base = "softmax, decay 100"
+    halves = min(gain["softmax, half A", "softmax, half B"], gain["softmax, half B", "softmax, half A"])
+    others = [n for n in names if not n.startswith("softmax")]
+    foreign = [gain[base, b] for b in others]
+    between = min(gain["ConvNet", "ConvNet, other seed"], gain["ConvNet, other seed", "ConvNet"])
+    told = ", ".join(f"{b} {100 * noise[b] + gain[base, b]:.0f} % (noise: {100 * noise[b]:.0f} %)" for b in others)
+    return [
+        Claim(
+            "subsets",
+            NOTE,
+            "The same adversarial example can be misclassified by many classifiers, trained on "
+            "different subsets of the "
+            "dataset and with different architectures.",
+            f"Made on one half of the training data, changes of ±{EPS:g} levels alter the class for the net of the "
+            "other half at least "
+            f"{halves:.0f} points more often than noise does. Made on a linear softmax, they alter it for: {told}.",
+            [
+                Check("disjoint halves, worse direction: above noise", halves, "≥", BY_CHANCE, "points"),
+                Check(
+                    f"other kinds of classifier with at least {BY_CHANCE:g} points above noise",
+                    100 * float(np.mean([g >= BY_CHANCE for g in foreign])),
+                    "≥",
+                    50.0,
+                    "%",
+                ),
+            ],
+        ),
+        Claim(
+            "convnets",
+            POST,
+            "a reasonable fraction of fooling images generalize across different Convolutional Networks",
+            f"Between two ConvNets of different seeds, changes of ±{EPS:g} levels alter the class at least "
+            f"{between:.0f} points more often "
+            f"than noise does.",
+            [Check("between two ConvNets, worse direction: above noise", between, "≥", BY_CHANCE, "points")],
+        ),
+        Claim(
+            "forest",
+            POST,
+            "even non-differentiable classifiers (e.g. Random Forests) are not safe (but I haven’t "
+            "seen anyone empirically "
+            "confirm this yet)",
+            f"The square attack, which sees scores only, fools a forest of {TREES} trees on "
+            f"{100 * found['forest_wide']:.0f} % of "
+            f"{found['forest_images']} images within ±{FOREST_EPS:g} levels; noise of that size on "
+            f"{100 * found['forest_noise']:.0f} %.",
+            [
+                Check("images fooled", 100 * found["forest_wide"], "≥", 50.0, "%"),
+                Check(
+                    "images fooled, above noise",
+                    100 * (found["forest_wide"] - found["forest_noise"]),
+                    "≥",
+                    BY_CHANCE,
+                    "points",
+                ),
+            ],
+        ),
+    ]
+
+
+def _plot(lab: Lab, found: dict[str, Any]) -> None:
+    names = found["names"]
+    grid = 100 * np.array(found["changed"])
+    with styled():
+        canvas = Figure(figsize=(9.5, 6.6), layout="constrained")
+        axes = canvas.subplots()
+        axes.imshow(grid, cmap="YlOrBr", vmin=0, vmax=100, aspect="auto")
+        for (i, j), value in np.ndenumerate(grid):
+            axes.text(
+                j, i, f"{value:.0f}", ha="center", va="center", fontsize=9, color="white" if value > 60 else "black"
+            )
+        axes.set_xticks(
+            range(len(names)),
+            [f"{n}\n({100 * t:.0f} %)" for n, t in zip(names, found["top1"])],
+            fontsize=8,
+            rotation=40,
+            ha="right",
+        )
+        axes.set_yticks(range(len(names) + 1), [*names, f"noise ±{EPS:g}"], fontsize=9)
+        axes.axhline(len(names) - 0.5, color="black", lw=1.5)
+        axes.set_xlabel("shown to (its top-1 on these images)")
+        axes.set_ylabel("made on")
+        axes.grid(visible=False)
+    lab.figure(
+        "transfer",
+        canvas,
+        f"Images (%) whose class changes; changes of ±{EPS:g} grey levels, made on the row, shown to the column",
+        "A matrix of percentages, with noise of the same size in the last row. From the linear softmax of decay 100: "
+        + ", ".join(f"{n} {v:.0f} %" for n, v in zip(names, grid[1]))
+        + ".",
+        f"{found['images']} validation images ({found['forest_images']} made on the forest)",
+        f"noise and square attack {CASE_SEED}, trainings {lab.scale.seeds[0]} and {lab.scale.seeds[1]}",
+    )

@@ -1,0 +1,145 @@
+"""Folders that look like a dataset: the dataset itself, it at another size, a part of its training images."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import numpy.typing as npt
+
+from foolcaffe import engine
+from foolcaffe.datums import DatumLMDB, Record
+from foolcaffe.engine import caffe
+from foolcaffe.errors import FoolCaffeError
+from foolcaffe.files import write_text
+
+SHARED = ("train_lmdb", "val_lmdb", "mean.binaryproto", "synset_words.txt", "train.txt", "val.txt")
+
+
+def linked(dataset: Path, folder: Path, names: tuple[str, ...] = SHARED) -> Path:
+    """``folder`` with links to the dataset's files: models trained there leave the dataset's own folder as it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        link = folder / name
+        if not link.is_symlink() and (dataset / name).exists():
+            link.symlink_to(os.path.relpath(dataset / name, folder))
+    return folder
+
+
+def rewritten(
+    folder: Path,
+    dataset: Path,
+    train: Callable[[Iterator[Record]], Iterator[Record]],
+    val: Callable[[Iterator[Record]], Iterator[Record]] | None,
+    extra_class: str = "",
+) -> Path:
+    """A view whose LMDBs are made of the dataset's records, with its own mean; whole or not at all.
+
+    Args:
+        folder: to be made; nothing is done if it is there.
+        dataset: ``build/<dataset>``, or another view.
+        train, val: what becomes of the records of each LMDB; a ``val`` of None links the dataset's.
+        extra_class: a line of ``synset_words.txt`` for one more class; it must sort last.
+    """
+    with building(folder) as aside:
+        if aside is None:
+            return folder
+        linked(dataset, aside, ("val_lmdb",) if val is None else ())
+        words = (dataset / "synset_words.txt").read_text("utf-8")
+        write_text(aside / "synset_words.txt", words + (f"{extra_class}\n" if extra_class else ""))
+        for name, change in (("train_lmdb", train), ("val_lmdb", val)):
+            if change is not None:
+                with DatumLMDB(dataset / name) as records:
+                    write_lmdb(aside / name, change(iter(records)))
+    return folder
+
+
+@contextmanager
+def building(folder: Path) -> Iterator[Path | None]:
+    """A folder to be filled with ``train_lmdb``, ``val_lmdb``, ``synset_words.txt``; then its mean is computed.
+
+    Gives None if the folder is there already.
+    """
+    if (folder / "mean.binaryproto").exists():
+        yield None
+        return
+    aside = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.mkdir(parents=True)
+    yield aside
+    made = subprocess.run(
+        [*engine.command("compute_image_mean"), str(aside / "train_lmdb"), str(aside / "mean.binaryproto")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        raise FoolCaffeError(f"compute_image_mean failed on {aside}/train_lmdb: {made.stderr.strip()[-300:]}")
+    aside.rename(folder)
+
+
+def write_lmdb(path: Path, records: Iterator[Record]) -> None:
+    """Write records as an LMDB of Datums with raw pixels, as ``convert_imageset`` does."""
+    path.mkdir(parents=True)
+    with lmdb.open(str(path), map_size=1 << 40, sync=False) as env:
+        pending: list[tuple[bytes, bytes]] = []
+        for record in records:
+            channels, height, width = record.pixels.shape
+            datum = caffe.proto.caffe_pb2.Datum(
+                channels=channels, height=height, width=width, label=record.label, data=record.pixels.tobytes()
+            )
+            pending.append((record.key.encode(), datum.SerializeToString()))
+            if len(pending) == 1000:
+                _put(env, pending)
+                pending = []
+        _put(env, pending)
+        env.sync(True)
+    (path / "lock.mdb").unlink(missing_ok=True)
+
+
+def _put(env: lmdb.Environment, pending: list[tuple[bytes, bytes]]) -> None:
+    with env.begin(write=True) as txn:
+        for key, value in pending:
+            txn.put(key, value)
+
+
+def shrink(pixels: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
+    """Channels × height × width to side × side by averaging whole blocks.
+
+    Raises:
+        FoolCaffeError: the side does not divide height and width.
+    """
+    channels, height, width = pixels.shape
+    if height % side or width % side:
+        raise FoolCaffeError(f"{height} × {width} pixels cannot be averaged to {side} × {side}")
+    blocks = pixels.reshape(channels, side, height // side, side, width // side).astype(np.float64)
+    return np.asarray(np.rint(blocks.mean(axis=(2, 4))), np.uint8)
+
+
+def sized(folder: Path, dataset: Path, side: int) -> Path:
+    """The dataset at side × side pixels."""
+
+    def smaller(records: Iterator[Record]) -> Iterator[Record]:
+        return (Record(r.key, r.label, shrink(r.pixels, side)) for r in records)
+
+    return rewritten(folder, dataset, smaller, smaller)
+
+
+def half(folder: Path, dataset: Path, which: int) -> Path:
+    """Every second training image of each class, the even (0) or odd (1) ones; the validation images as they are."""
+
+    def kept(records: Iterator[Record]) -> Iterator[Record]:
+        seen: dict[int, int] = {}
+        for r in records:
+            seen[r.label] = seen.get(r.label, -1) + 1
+            if seen[r.label] % 2 == which:
+                yield r
+
+    return rewritten(folder, dataset, kept, None)

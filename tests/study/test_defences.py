@@ -1,0 +1,174 @@
+"""Defences: their gradients are those of what they compute, the worst digits are the worst, a camera is a camera."""
+
+from __future__ import annotations
+
+import shutil
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from foolcaffe.images import Rgb8
+from foolcaffe.net import Classifier
+from foolcaffe.study import digits
+from foolcaffe.study.common import monotone, neighbours
+from foolcaffe.study.defences import blurred, blurring, cropped, cropping, noised
+from foolcaffe.study.parts.camera import homography, photograph
+from helpers import Road
+
+RNG = np.random.default_rng(5)
+
+
+def test_a_blur_and_a_crop_keep_a_constant_image() -> None:
+    for matrix in (blurring(11, 1.5), cropping(11, 2, 7), cropping(11, 0, 11)):
+        assert np.abs(matrix.sum(axis=1) - 1).max() <= 1e-5
+    assert np.allclose(cropping(11, 0, 11), np.eye(11))
+
+
+def test_a_crop_stretches_what_it_cuts() -> None:
+    ramp = np.arange(12.0)
+    stretched = cropping(12, 3, 6) @ ramp
+    assert stretched.min() >= 3
+    assert stretched.max() <= 8
+    assert np.all(np.diff(stretched) >= 0)
+    assert np.allclose(np.diff(stretched)[1:-1], 0.5)
+
+
+@pytest.fixture
+def net(road: Road) -> Classifier:
+    from foolcaffe.models import find_trained
+
+    return find_trained(str(road.model)).classifier()
+
+
+@pytest.mark.parametrize("kind", ["blur", "noise", "crops"])
+def test_the_gradient_of_a_defence_is_that_of_its_scores(net: Classifier, kind: str) -> None:
+    defended = {
+        "blur": lambda: blurred(net, 1.5),
+        "noise": lambda: noised(net, 30.0, 3, np.random.default_rng(2)),
+        "crops": lambda: cropped(net, 0.75),
+    }[kind]()
+    images = RNG.uniform(100, 140, (2, *net.shape)).astype(np.float32)
+    diffs = RNG.normal(size=(2, net.classes)).astype(np.float32)
+    gradient = defended.data_gradients(images, diffs)
+    assert gradient.shape == images.shape
+    step = 0.5 * np.sign(gradient)
+    up, down = defended.scores(images + step), defended.scores(images - step)
+    measured = ((up - down).astype(np.float64) * diffs).sum(axis=1) / 2
+    expected = (gradient.astype(np.float64) * step).sum(axis=(1, 2, 3))
+    assert np.abs(measured - expected).max() <= 0.03 * np.abs(expected).max()
+
+
+def test_the_worst_digits_are_the_worst() -> None:
+    """Against every corner of the box, on few enough pixels."""
+    pixels, classes = 6, 3
+    net = digits.Linear(RNG.normal(size=(classes, pixels)), RNG.normal(size=classes))
+    grey = RNG.integers(0, 256, (4, pixels)).astype(np.float64)
+    labels = net.scores(grey).argmax(axis=1)
+    eps = 90.0
+    for worst, see in ((digits.worst_linear, lambda g: g), (digits.worst_binarized, digits.binarized)):
+        found = worst(net, grey, labels, eps)
+        assert np.abs(found - grey).max() <= eps
+        assert found.min() >= 0
+        assert found.max() <= 255
+        for image, start, label in zip(found, grey, labels):
+            low, high = np.maximum(start - eps, 0), np.minimum(start + eps, 255)
+            corners = np.array([np.where(c, high, low) for c in product([True, False], repeat=pixels)])
+
+            def lead(images: np.ndarray, label: int = label, see=see) -> np.ndarray:
+                scores = net.scores(see(images))
+                return np.delete(scores, label, axis=1).max(axis=1) - scores[:, label]
+
+            assert lead(image[None])[0] >= lead(corners).max() - 1e-9
+
+
+def test_an_rbf_network_learns_digits_and_its_gradient_is_right() -> None:
+    grey, labels = digits.digits()
+    assert grey.shape == (1797, 64)
+    assert (grey.min(), grey.max()) == (0, 255)
+    net = digits.RbfNetwork(grey[: digits.TRAINING], labels[: digits.TRAINING], seed=3)
+    x, y = grey[digits.TRAINING :][:200], labels[digits.TRAINING :][:200]
+    assert (net.probabilities(x).argmax(axis=1) == y).mean() > 0.9
+
+    def lead(images: np.ndarray) -> np.ndarray:
+        logs = np.log(net.probabilities(images))
+        own = logs[np.arange(len(y)), y].copy()
+        logs[np.arange(len(y)), y] = -np.inf
+        return logs.max(axis=1) - own
+
+    gradient = net.gradients(x, y)
+    step = 0.01 * np.sign(gradient)
+    measured, expected = (lead(x + step) - lead(x - step)) / 2, (gradient * step).sum(axis=1)
+    assert np.abs(measured - expected).max() <= 1e-3 * np.abs(expected).max()
+    worst = digits.worst_rbf(net, x[:50], y[:50], 40.0, np.random.default_rng(0))
+    assert np.abs(worst - x[:50]).max() <= 40
+    assert np.array_equal(worst, np.rint(worst))
+    clean = (net.probabilities(x[:50]).argmax(axis=1) == y[:50]).mean()
+    assert (net.probabilities(worst).argmax(axis=1) == y[:50]).mean() < clean
+
+
+def test_a_photograph_looks_like_the_picture() -> None:
+    y, x = np.mgrid[:48, :40]
+    picture = Rgb8(np.stack([4 * x + 40, 3 * y + 60, 255 - 4 * x], axis=2).astype(np.uint8))
+    first = photograph(picture, np.random.default_rng(1))
+    again = photograph(picture, np.random.default_rng(1))
+    other = photograph(picture, np.random.default_rng(2))
+    assert first.size == picture.size
+    assert np.array_equal(first.array, again.array)
+    assert not np.array_equal(first.array, other.array)
+    inner = (slice(6, -6), slice(6, -6))
+    a, b = picture.array[inner].astype(float), first.array[inner].astype(float)
+    assert 0.5 < np.abs(a - b).mean() < 30
+    assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.97
+
+
+def test_smoothness_tells_noise_from_a_ramp() -> None:
+    noise = RNG.normal(size=(4, 3, 30, 26)).astype(np.float32)
+    ramp = np.broadcast_to(np.arange(26, dtype=np.float32), (4, 3, 30, 26))
+    assert abs(neighbours(noise)) < 0.05
+    assert neighbours(np.array(ramp)) > 0.9
+    assert neighbours(np.zeros((2, 3, 7, 5), np.float32)) == 0
+
+
+def test_a_step_down_or_nothing_is_not_monotone() -> None:
+    assert monotone([1.0, 1.5, 3.0]) == pytest.approx(0.5)
+    assert monotone([1.0, 0.9, 3.0]) < 0
+    assert not monotone([1.0, float("nan")]) > 0
+
+
+def test_a_spectrogram_shows_where_a_tone_is() -> None:
+    from foolcaffe.study.parts.speech import BANDS, SIDE, WINDOW, spectrogram
+
+    rate, wanted = 22050, 100
+    time = np.arange(rate) / rate
+    tone = np.sin(2 * np.pi * (wanted + 1) * rate / WINDOW * time)
+    found = spectrogram(rate, tone)
+    assert found.shape == (3, SIDE, SIDE)
+    bands = found.reshape(BANDS, SIDE)[:, 8:-8]
+    assert set(bands.argmax(axis=0).tolist()) == {wanted}
+    assert bands[wanted].min() > 250
+    assert bands[: wanted - 20].max() < 60
+
+
+def test_a_spoken_word_is_a_dataset(engine: str, tmp_path: Path) -> None:
+    from foolcaffe.datums import DatumLMDB
+    from foolcaffe.mean import read_mean
+    from foolcaffe.study.parts.speech import ESPEAK, WORDS, spoken
+
+    if shutil.which(ESPEAK) is None:
+        pytest.skip(f"no {ESPEAK}: apt install {ESPEAK}")
+    folder = spoken(tmp_path / "words", 2)
+    with DatumLMDB(folder / "train_lmdb") as records:
+        seen = list(records)
+    assert sorted(r.label for r in seen) == sorted(list(range(len(WORDS))) * 2)
+    assert all(r.key.endswith(WORDS[r.label]) for r in seen)
+    assert min(int(r.pixels.max()) for r in seen) > 240
+    assert read_mean(folder / "mean.binaryproto").shape == (3, 64, 64)
+
+
+def test_a_homography_takes_corners_to_corners() -> None:
+    source = np.array([[0.0, 0.0], [50.0, 2.0], [47.0, 33.0], [1.0, 30.0]])
+    target = np.array([[3.0, 1.0], [44.0, 0.0], [52.0, 35.0], [-2.0, 29.0]])
+    moved = np.c_[source, np.ones(4)] @ homography(source, target).T
+    assert np.abs(moved[:, :2] / moved[:, 2:] - target).max() <= 1e-9
