@@ -102,7 +102,8 @@ def decay_name(decay: float) -> str:
 
 
 def plain(axes: Axes) -> None:
-    """Numbers instead of powers on a logarithmic y axis: 0.5, 1, 2, 5, 10."""
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    """Numbers instead of powers on a logarithmic y axis that is drawn: 0.5, 1, 2, 5; over a wide range 0.1, 1, 10."""
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 1000 * low else (1.0,)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())

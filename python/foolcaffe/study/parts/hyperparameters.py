@@ -242,7 +242,7 @@ def _row(rate: float, decay: float, curve: dict[str, Any]) -> list[Cell]:
 
 def _curves(axes: Axes, curves: dict[str, dict[str, Any]], ballpark: float, classes: int, title: str) -> None:
     for (name, curve), colour in zip(curves.items(), COLOURS):
-        shown = [(i, v) for i, v in curve["loss"] if v is not None]
+        shown = [(i, v or math.nan) for i, v in curve["loss"]]  # a loss of 0 or none has no place on a log scale
         axes.plot([i for i, _ in shown], [v for _, v in shown], lw=1.4, color=colour, label=name)
     axes.axhline(ballpark, color=GREY, ls="--", lw=1, label=f"−log(1/{classes}) = {ballpark:.2f}")
     axes.set_yscale("log")
