@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from foolcaffe.attacks import METHODS, Criterion
-from foolcaffe.datums import Record
+from foolcaffe.datums import DatumLMDB, Record
 from foolcaffe.difficulty import starts
 from foolcaffe.lmdb.reader import Reader
 from foolcaffe.net import Classifier
