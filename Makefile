@@ -84,13 +84,16 @@ study: $(B)/validated  ## every claim of the post and the note, measured: build/
 doctor:  ## engines, versions, GPU and whether a product on it is right, room for DATASET; what to do about what is missing
 	$(or $(wildcard $(PYTHON)),python3) -m foolcaffe.doctor --dataset $(DATASET) --gpu $(GPU) $(if $(IMAGES),--images "$(IMAGES)")
 
+# every core; a file's tests stay together, for they share what they built
+PYTEST := -q -p no:cacheprovider -n auto --dist loadfile
+
 test: .venv/READY .caffe/TESTS  ## the whole test suite, in both Python environments
-	FOOLCAFFE_ENGINE= .venv/bin/python -m pytest -q
-	FOOLCAFFE_ENGINE=caffe .caffe/bin/python -m pytest -q -p no:cacheprovider
+	FOOLCAFFE_ENGINE= .venv/bin/python -m pytest $(PYTEST)
+	FOOLCAFFE_ENGINE=caffe .caffe/bin/python -m pytest $(PYTEST)
 
 test-quick: .venv/READY .caffe/TESTS  ## the suite without the slow tests
-	FOOLCAFFE_ENGINE= .venv/bin/python -m pytest -q -m 'not slow'
-	FOOLCAFFE_ENGINE=caffe .caffe/bin/python -m pytest -q -p no:cacheprovider -m 'not slow'
+	FOOLCAFFE_ENGINE= .venv/bin/python -m pytest $(PYTEST) -m 'not slow'
+	FOOLCAFFE_ENGINE=caffe .caffe/bin/python -m pytest $(PYTEST) -m 'not slow'
 
 lint: .venv/READY  ## ruff, mypy --strict, shellcheck
 	.venv/bin/ruff check .
@@ -127,7 +130,7 @@ distclean: clean  ## remove all that is not in git: downloads and environments t
 	tools/install_caffe.sh
 
 .caffe/TESTS: | .caffe/SOURCE
-	tools/install_caffe.sh --packages "pytest hypothesis psutil"
+	tools/install_caffe.sh --packages "pytest pytest-xdist hypothesis psutil"
 	touch $@
 
 .venv/READY: pyproject.toml

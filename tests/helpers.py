@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -62,9 +63,12 @@ def make(*arguments: str) -> None:
     assert SHARED is not None
     archive = f"TINY_IMAGENET={SHARED / 'tiny-imagenet-half.zip'}"
     command = ["make", "-s", "-C", str(ROOT), "DATASET=tiny-imagenet", f"ENGINE={ROAD_ENGINE}", archive, *arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=environment(ROAD_ENGINE, PYTHONWARNINGS="default"), timeout=900
-    )
+    (ROOT / "build").mkdir(exist_ok=True)
+    with (ROOT / "build" / ".tests.lock").open("w") as lock:  # another worker of the tests may want the same
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment(ROAD_ENGINE, PYTHONWARNINGS="default"), timeout=1500
+        )
     assert done.returncode == 0, done.stderr
 
 
