@@ -66,9 +66,8 @@ def make(*arguments: str) -> None:
     (ROOT / "build").mkdir(exist_ok=True)
     with (ROOT / "build" / ".tests.lock").open("w") as lock:  # another worker of the tests may want the same
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=environment(ROAD_ENGINE, PYTHONWARNINGS="default"), timeout=1500
-        )
+        base = environment(ROAD_ENGINE, PYTHONWARNINGS="default")
+        done = subprocess.run(command, capture_output=True, text=True, env=base, timeout=1500)
     assert done.returncode == 0, done.stderr
 
 

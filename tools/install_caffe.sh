@@ -72,7 +72,7 @@ extras() {
             || die "pip could not install $EXTRA" "$(grep -E '^(ERROR|error)' "$log" | tail -n 3)"
     else
         # shellcheck disable=SC2086
-        "$PREFIX/bin/python" -c 'import importlib, sys; [importlib.import_module(n) for n in sys.argv[1:]]' $EXTRA 2>"$log" \
+        "$PREFIX/bin/python" -c 'import importlib.metadata as m, sys; [m.version(n) for n in sys.argv[1:]]' $EXTRA 2>"$log" \
             || die "the system's Python lacks a package: $(tail -n 1 "$log")" "install it there: $EXTRA"
     fi
     rm -f "$log"
