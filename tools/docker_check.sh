@@ -146,7 +146,7 @@ for name in "${IMAGES[@]}"; do
     say "foolcaffe:$name: $(size "$name"), built in $((SECONDS - started)) s"
     inside "$name" id -un | grep -vqx root || die "foolcaffe:$name runs as root"
     if [ "$name" = cuda ]; then
-        inside cuda cat /opt/caffe/SOURCE
+        inside cuda cat /opt/caffe/SOURCE /opt/caffe/GPU_CODE    # by cuobjdump, while the image was built
         inside cuda ldd /opt/caffe/lib/libcaffe.so.1.0.0 > "$work/ldd"
         if grep 'not found' "$work/ldd"; then die "libcaffe of foolcaffe:cuda lacks libraries"; fi
         # the driver's own libraries must come from the host

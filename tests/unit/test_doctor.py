@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from foolcaffe import doctor, gpu
@@ -27,13 +28,12 @@ def test_a_finding_is_a_line_and_what_to_do_below() -> None:
     assert [line.strip() for line in below] == ["→ one way", "→ another"]
 
 
-@pytest.mark.usefixtures("engine")
-def test_here_everything_is_well() -> None:
+def test_here_everything_is_well(engine: str) -> None:
     done = run("doctor", "--gpu", "cpu", "--json")
     said = json.loads(succeeds(done))
     found = [Finding(**one) for one in said["findings"]]
     assert said["ok"] is True
-    assert states(found, "engine caffe") == [OK]
+    assert states(found, f"engine {engine}") == [OK]
     assert states(found, "packages") == [OK]
     assert states(found, "programs") == [OK]
     (product,) = (one.said for one in found if one.what == "product")
@@ -72,7 +72,7 @@ def test_the_product_is_right_and_a_wrong_one_is_noticed(monkeypatch: pytest.Mon
         def forward(self) -> None:
             for data in (self.blobs["x"].data, self.params["y"][0].data):
                 bits = data.view("uint32")
-                bits[...] = (bits + (1 << 12)) & ~((1 << 13) - 1) & 0xFFFFFFFF
+                bits[...] = (bits + np.uint32(1 << 12)) & np.uint32(0xFFFFFFFF << 13 & 0xFFFFFFFF)
             self.net.forward()
 
     monkeypatch.setattr(doctor.engine.load(), "Net", Rounding)

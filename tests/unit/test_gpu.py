@@ -151,10 +151,12 @@ def test_what_is_no_id(asked: str, said: str, tmp_path: Path) -> None:
         gpu.choose([os.devnull], asked)
 
 
-@pytest.mark.usefixtures("engine", "node")
-def test_real_caffe_without_cuda_names_the_cause() -> None:
+@pytest.mark.usefixtures("node")
+def test_real_caffe_without_cuda_names_the_cause(engine: str) -> None:
     from foolcaffe.engine import command
 
+    if engine != "caffe":
+        pytest.skip("about real Caffe; run in .caffe/bin/python")
     libraries = subprocess.run(["ldd", *command("caffe")], capture_output=True, text=True, check=True).stdout
     if "libcudart" in libraries:
         pytest.skip("this Caffe was built with CUDA")
