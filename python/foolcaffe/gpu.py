@@ -37,7 +37,7 @@ NEEDS_DRIVER = "this Caffe was built with CUDA: its data layers need an NVIDIA d
 
 # Words of CUDA's and cuBLAS's error strings, of Caffe's own checks and of PyTorch; the first that matches counts.
 _TROUBLE: tuple[tuple[str, str, str], ...] = (
-    # InternalThread::StartInternalThread asks for the current device whatever the mode is: no data layer without a driver
+    # StartInternalThread asks CUDA for the current device whatever the mode is: no data layer without a driver
     (r"internal_thread\.cpp.*cudaSuccess", NEEDS_DRIVER, _NO_DRIVER),
     (r"out of memory|CUBLAS_STATUS_ALLOC_FAILED|OutOfMemoryError", "the GPU's memory is too small for this", _SMALLER),
     (

@@ -39,8 +39,8 @@ TROUBLE = [
     (cuda(700, "an illegal memory access was encountered"), "failed while it computed", "Xid"),
     (cuda(30, "unknown error"), "CUDA failed", "make doctor"),
     (  # as the CUDA image says it on a machine without a driver
-        "internal_thread.cpp:26] Check failed: error == cudaSuccess (35 vs. 0)  CUDA driver version is insufficient for "
-        "CUDA runtime version",
+        "internal_thread.cpp:26] Check failed: error == cudaSuccess (35 vs. 0)  CUDA driver version is insufficient "
+        "for CUDA runtime version",
         "even to train on the CPU",
         "CAFFE=cpu",
     ),
