@@ -94,6 +94,18 @@ def test_a_gpus_failure_is_explained(tmp_path: Path) -> None:
     assert fatal in found.todo
 
 
+def test_a_caffe_with_cuda_cannot_train_without_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "DEVICE_NODES", (tmp_path / "absent",))
+    caffe = tmp_path / "caffe"
+    said = "F1120 20:00:02.1 17 common.cpp:152] Check failed: error == cudaSuccess (35 vs. 0)  CUDA driver version is …"
+    caffe.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 134\n")
+    caffe.chmod(0o755)
+    (found,) = doctor.find_gpus(Path(sys.executable), "caffe", [str(caffe)], "auto")
+    assert found.state == BAD
+    assert "even to train on the CPU" in found.said
+    assert "CAFFE=cpu" in found.todo
+
+
 def test_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "ROOT", tmp_path)
     free = 30_000 << 20

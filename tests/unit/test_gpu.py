@@ -38,6 +38,12 @@ TROUBLE = [
     ("parallel.cpp:171] Check failed: result == ncclSuccess (2 vs. 0)  unhandled system error", "NCCL", "--ipc=host"),
     (cuda(700, "an illegal memory access was encountered"), "failed while it computed", "Xid"),
     (cuda(30, "unknown error"), "CUDA failed", "make doctor"),
+    (  # as the CUDA image says it on a machine without a driver
+        "internal_thread.cpp:26] Check failed: error == cudaSuccess (35 vs. 0)  CUDA driver version is insufficient "
+        "for CUDA runtime version",
+        "even to train on the CPU",
+        "CAFFE=cpu",
+    ),
     ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", "memory is too small", "GPU=cpu"),
     ("RuntimeError: CUDA error: no kernel image is available for execution on the device", "too new", "GPU=cpu"),
 ]
