@@ -31,6 +31,12 @@ PACKAGES = {
     "lmdb": "lmdb",
     "protobuf": "google.protobuf",
     "tqdm": "tqdm",
+    "scipy": "scipy",
+    "scikit-learn": "sklearn",
+    "threadpoolctl": "threadpoolctl",
+    "jinja2": "jinja2",
+    "opencv-python-headless": "cv2",
+    "simplejpeg": "simplejpeg",
 }
 """What foolcaffe needs beside the engine: pyproject's dependencies, and the names that they are imported by."""
 PROGRAMS = ("caffe", "convert_imageset", "compute_image_mean")

@@ -69,7 +69,7 @@ def test_an_unreadable_image_stops_make_and_nothing_looks_finished(checkout: Pat
     assert not (checkout / "build" / "imagenet" / "train_lmdb").exists()
     make(checkout, "lmdb", "SKIP_BAD=1", *road)
     assert (checkout / "build" / "imagenet" / "validated").exists()
-    assert "train_1.JPEG" in (checkout / "build" / "imagenet" / "bad_train.txt").read_text()
+    assert "train_1.JPEG" in (checkout / "build" / "imagenet" / "train_lmdb" / "bad_images.txt").read_text()
 
 
 @pytest.mark.parametrize(
