@@ -1,4 +1,4 @@
-"""The Makefile, in a checkout of its own that borrows the engine."""
+"""The Makefile, in a checkout of its own that borrows the engines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     folder.mkdir()
     shutil.copy(ROOT / "Makefile", folder)
-    for name in ("tools", "python", "models", ".caffe"):
+    for name in ("tools", "python", "models", "pyproject.toml", ".caffe", ".venv"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "data").mkdir()
     return folder
