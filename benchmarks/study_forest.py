@@ -56,6 +56,7 @@ def main() -> None:
         default=2000,
         help="budget for one image; after the first success it goes on making the change smaller",
     )
+    parser.add_argument("--only", default="", help="classifiers whose name has this in it")
     parser.add_argument("--out", type=Path, default=Path("docs/figures"))
     options = parser.parse_args()
     synsets = read_synsets(options.dataset / "synset_words.txt")
@@ -71,6 +72,8 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|")
     shown = []
     for name, model in models.items():
+        if options.only not in name:
+            continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # LinearSVC on its convergence
             model.fit(SklearnScores.rows(train), labels)
