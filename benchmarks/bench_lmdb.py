@@ -1,11 +1,11 @@
 """Is ``python -m foolcaffe.lmdb`` faster than convert_imageset, how near to what the cores can decode, flat in memory?
 
-Both sides run in one go, alternating; of each the best round counts, for noise only ever slows. Bare loops, in one
+Both sides run in one go, alternating; rates are medians over the rounds, ratios medians of each round's own. Bare loops, in one
 process, say what the cores could do at most: decoding alone, and storing the result in the two plainest ways. Needs real images
 (FOOLCAFFE_SHARED) and real Caffe (.caffe). ``--folder`` chooses the disk that is written to; a tmpfs shows the
 processors alone.
 
-    python benchmarks/bench_lmdb.py [--rounds 3] [--folder /dev/shm] [--no-memory]
+    python benchmarks/bench_lmdb.py [--rounds 5] [--folder /dev/shm] [--no-memory]
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
+from statistics import median
 
 import psutil
 
@@ -30,8 +31,8 @@ BARE = """
 import sys, time
 import cv2, lmdb
 from foolcaffe.lmdb.decode import Decoder
-root, listing, how, folder = sys.argv[1:]
-paths = [root + "/" + line.rsplit(" ", 1)[0] for line in open(listing)]
+root, listing, how, folder, limit = sys.argv[1:]
+paths = [root + "/" + line.rsplit(" ", 1)[0] for line in open(listing)][:int(limit)]
 decode = Decoder(64, 64).decode
 def ours(path):
     with open(path, "rb") as file:
@@ -53,7 +54,7 @@ def stored(path):  # in LMDB, committed as we commit
         txn = env.begin(write=True)
 stored.count = 0
 value = bytes(3 * 64 * 64 + 20)
-step = globals()[how]
+step = ours if how == "plain" else globals()[how]
 for path in paths[:200]:
     ours(path)
 if how == "written":
@@ -82,7 +83,7 @@ def repeated(folder: Path, images: Path, names: list[str], times: int) -> tuple[
 
 def datasets(scratch: Path) -> dict[str, tuple[Path, Path]]:
     samples = SHARED / "imagenet-samples"
-    found = {"full-size JPEGs": repeated(scratch / "full", samples, sorted(p.name for p in samples.iterdir()), 100)}
+    found = {"full-size JPEGs": repeated(scratch / "full", samples, sorted(p.name for p in samples.iterdir()), 60)}
     with zipfile.ZipFile(SHARED / "tiny-imagenet-half.zip") as zipped:
         names = [n for n in zipped.namelist() if n.endswith(".JPEG")]
         zipped.extractall(scratch / "tiny-images", names)
@@ -106,8 +107,9 @@ def timed(command: list[object], database: Path) -> tuple[float, float]:
     return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+REAL = "convert_imageset"
 LOOPS = {
-    "ours": "decode as ours (simplejpeg)",
+    "plain": "decode as ours (simplejpeg)",
     "caffes": "decode as Caffe (cv2.imread)",
     "written": "decode, write() the record's bytes to a file",
     "stored": "decode, put and commit in LMDB",
@@ -115,7 +117,7 @@ LOOPS = {
 
 
 def bare(root: Path, listing: Path, how: str, folder: Path) -> float:
-    loop = [sys.executable, "-c", BARE, str(root), str(listing), how, str(folder)]
+    loop = [sys.executable, "-c", BARE, str(root), str(listing), how, str(folder), str(lines(listing) // 4)]
     rate = float(subprocess.run(loop, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE).stdout)
     written = folder / "bare"
     if written.is_dir():
@@ -124,37 +126,44 @@ def bare(root: Path, listing: Path, how: str, folder: Path) -> float:
     return rate
 
 
+def ratio(rates: list[float], others: list[float]) -> float:
+    """Of rounds that were run side by side."""
+    return median(a / b for a, b in zip(rates, others))
+
+
 def speed(scratch: Path, folder: Path, rounds: int, cores: int) -> None:
     convert = ROOT / ".caffe" / "bin" / "convert_imageset"
     for name, (root, listing) in datasets(scratch).items():
         count = lines(listing)
-        best: dict[str, float] = {}
-        work: dict[str, float] = {}
+        rates: dict[str, list[float]] = {}
+        work: dict[str, list[float]] = {}
         build: list[object] = [sys.executable, "-m", "foolcaffe.lmdb", "build", "--quiet"]
         sizes = ["--resize_height=64", "--resize_width=64"]
         commands: dict[str, list[object]] = {
-            "convert_imageset": [convert, *sizes, f"{root}/", listing, folder / "db"],
+            REAL: [convert, *sizes, f"{root}/", listing, folder / "db"],
             "ours, not read back": [*build, "--no-verify", root, listing, folder / "db"],
             "ours": [*build, root, listing, folder / "db"],
         }
         for _ in range(rounds):
             for side, command in commands.items():
                 took, busy = timed(command, folder / "db")
-                best[side] = max(best.get(side, 0.0), count / took)
-                work[side] = min(work.get(side, 1e9), busy / count * 1e6)
+                rates.setdefault(side, []).append(count / took)
+                work.setdefault(side, []).append(busy / count * 1e6)
             for how in LOOPS:
-                best["bare " + how] = max(best.get("bare " + how, 0.0), bare(root, listing, how, folder))
-        real = best["convert_imageset"]
+                rates.setdefault(how, []).append(bare(root, listing, how, folder))
+
         load = os.getloadavg()[0]
-        print(f"\n{name}: {count} images, images/s, best of {rounds} rounds, {cores} cores, load {load:.1f}")
-        cost = work["convert_imageset"]
-        print(f"  {'convert_imageset':44} {real:9.0f}            {cost:6.0f} µs of a processor an image")
-        for side in ("ours, not read back", "ours"):
-            print(f"  {side:44} {best[side]:9.0f}   {best[side] / real:5.2f} ×  {work[side]:6.0f} µs")
+        print(f"\n{name}: {count} images, images/s, median of {rounds} rounds, {cores} cores, load {load:.1f}")
+        for side in commands:
+            shown = f"{ratio(rates[side], rates[REAL]):5.2f} ×" if side != REAL else " " * 7
+            print(
+                f"  {side:54} {median(rates[side]):7.0f}  {shown} {median(work[side]):6.0f} µs of a processor an image"
+            )
         for how, what in LOOPS.items():
-            rate = best["bare " + how]
-            ratios = " / ".join(f"{best[side] / (cores * rate):.2f}" for side in ("ours, not read back", "ours"))
-            print(f"  one core: {what:44} {rate:9.0f}   ours is {ratios} of {cores} × this", flush=True)
+            shown = " / ".join(
+                f"{ratio(rates[side], rates[how]) / cores:.2f}" for side in ("ours, not read back", "ours")
+            )
+            print(f"  one core: {what:44} {median(rates[how]):7.0f}  ours is {shown} of {cores} × this", flush=True)
 
 
 def memory(scratch: Path, folder: Path) -> None:
@@ -179,7 +188,7 @@ def memory(scratch: Path, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where databases are written")
     parser.add_argument("--no-memory", action="store_true", help="leave out the memory")
     options = parser.parse_args()

@@ -116,6 +116,7 @@ ORDER = [
     "study.parts.speech",
     "study.parts",
     "study.report",
+    "study.light",
     "study.__main__",
 ]
 

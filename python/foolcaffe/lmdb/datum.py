@@ -7,6 +7,7 @@ are made once. ``convert_imageset`` sets ``encoded`` to false explicitly; it is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +40,7 @@ def head(channels: int, height: int, width: int) -> bytes:
     return sizes + varint(DATA << 3 | _BYTES) + varint(channels * height * width)
 
 
+@lru_cache(maxsize=1 << 16)
 def tail(label: int) -> bytes:
     """What comes after the pixels; ``label`` is 0..2³¹−1."""
     return _field(LABEL, label) + _field(ENCODED, 0)

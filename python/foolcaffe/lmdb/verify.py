@@ -52,7 +52,8 @@ def verify(folder: Path, plan: Plan, report: dict[str, Any], quiet: bool = False
                 wrong.append(f"record {listfile.show(key)} is missing")
                 break
             value = found[1]
-            if value[: len(head)] != head or len(value) != size + len(tail) or value[size:] != tail:
+            # bytes: memoryviews are compared one element at a time
+            if len(value) != size + len(tail) or bytes(value[: len(head)]) != head or bytes(value[size:]) != tail:
                 wrong.append(f"record {listfile.show(key)} has not the size or the label that the plan says")
             elif zlib.crc32(value) != checksums[position]:
                 wrong.append(f"record {listfile.show(key)} is damaged: wrong checksum")

@@ -83,7 +83,6 @@ class Worker:
         self._shape = shape = Shape.of(settings)
         self._slot_bytes, self._stride = shape.slot_bytes(chunk), shape.stride
         self._head = datum.head(shape.channels, shape.height, shape.width)
-        self._tails: dict[int, bytes] = {}
         self._decoder = Decoder(
             settings.height, settings.width, settings.gray, settings.resize == "area", settings.max_pixels
         )
@@ -127,9 +126,7 @@ class Worker:
             if shape.channels == 1:
                 pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
         key = listfile.key(position, item.path)
-        tail = self._tails.get(item.label)
-        if tail is None:
-            tail = self._tails[item.label] = datum.tail(item.label)
+        tail = datum.tail(item.label)
         view, begin = self._view, at + KEY_ROOM
         data = begin + len(self._head)
         end = data + shape.channels * shape.height * shape.width

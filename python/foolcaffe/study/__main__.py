@@ -13,6 +13,7 @@ from pathlib import Path
 from foolcaffe import engine
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import EXIT_FAILED, FoolCaffeError, nearest, run_cli
+from foolcaffe.study.light import write_light
 from foolcaffe.study.parts import PARTS
 from foolcaffe.study.report import About, write_report
 from foolcaffe.study.runner import RECORD, dataset_hashes, read_record, run_part
@@ -33,6 +34,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--gpu", default="auto", help="for training: auto (default), cpu, all, or ids as 0,1")
     parser.add_argument("--again", action="store_true", help="run these parts even if they are done")
     parser.add_argument("--report-only", action="store_true", help="run nothing; write the report of what there is")
+    parser.add_argument(
+        "--light",
+        type=Path,
+        metavar="HTML",
+        help="write a copy for a repository too: figures of 2 MB at most, no images of the dataset, its numbers as JSON",
+    )
     parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
     engine.quiet = options.quiet
@@ -62,6 +69,9 @@ def main(arguments: list[str]) -> int:
         raise FoolCaffeError(f"nothing was measured yet under {dataset}/study", "run it without --report-only")
     write_report(report, About.of(dataset), records)
     print(report)
+    if options.light:
+        write_light(options.light, About.of(dataset), records, report.parent)
+        print(options.light)
     if failed:
         print(f"failed: {', '.join(failed)}; the same command tries them again", file=sys.stderr)
     return EXIT_FAILED if failed else 0

@@ -197,7 +197,14 @@ class Lab:
         )
 
     def figure(
-        self, name: str, canvas: Canvas | Callable[[Path], None], title: str, alt: str, n: str, seed: str
+        self,
+        name: str,
+        canvas: Canvas | Callable[[Path], None],
+        title: str,
+        alt: str,
+        n: str,
+        seed: str,
+        photos: bool = False,
     ) -> None:
         """Keep a figure: a matplotlib one whose axes are all labelled, or a function that writes a PNG.
 
@@ -218,7 +225,7 @@ class Lab:
             small = image.convert("RGB").quantize(128, dither=Image.Dither.NONE)
         with atomic_path(path) as temporary:
             small.save(temporary, format="PNG", optimize=True)
-        self.figures.append(Figure(path.name, title, alt, n, seed))
+        self.figures.append(Figure(path.name, title, alt, n, seed, photos))
 
     def table(self, key: str, title: str, columns: list[str], rows: list[list[Cell]]) -> None:
         """Keep a table, as CSV and as JSON."""

@@ -122,6 +122,7 @@ class Figure:
         alt: what is to be seen, for who cannot see it; with the main numbers.
         n: how many of what were measured.
         seed: of the draws behind it.
+        photos: whether it shows images of the dataset, which a light report does not pass on.
     """
 
     file: str
@@ -129,6 +130,7 @@ class Figure:
     alt: str
     n: str
     seed: str
+    photos: bool = False
 
 
 @dataclass(frozen=True)

@@ -38,13 +38,17 @@ class About:
             return cls(dataset.name, len(train), len(val), len(read_synsets(dataset / "synset_words.txt")))
 
 
-def write_report(path: Path, about: About, records: list[Record]) -> None:
+def write_report(
+    path: Path, about: About, records: list[Record], images: dict[tuple[str, str], str] | None = None
+) -> None:
     """Write the report.
 
     Args:
-        path: the HTML file; ``<part>/`` beside it hold the figures.
+        path: the HTML file.
         about: the dataset.
         records: in the order in which they are shown.
+        images: (part, file) → address of each figure; "" for one that is left out. Default: the files in ``<part>/``
+            beside the report.
 
     Raises:
         FoolCaffeError: a figure of a record is missing.
@@ -62,7 +66,8 @@ def write_report(path: Path, about: About, records: list[Record]) -> None:
         about=about,
         records=records,
         totals={verdict: totals[verdict] for verdict in VERDICTS},
-        images={
+        images=images
+        or {
             (r.name, f.file): image_uri(path.parent / r.name / f.file)
             for r in records
             if r.findings

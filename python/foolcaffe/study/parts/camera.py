@@ -239,4 +239,5 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]]) -> None:
         "wrong class.",
         "one image, the first of the tried",
         seed,
+        photos=True,
     )

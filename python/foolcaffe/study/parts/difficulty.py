@@ -307,4 +307,5 @@ def _rows(lab: Lab, models: dict[float, TrainedModel], chosen: list[Case]) -> No
         f"Two rows: start, template, fooling image towards {name}. " + "; ".join(told) + ".",
         "one image, the middle one of the tried",
         str(CASE_SEED),
+        photos=True,
     )

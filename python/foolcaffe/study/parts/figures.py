@@ -49,6 +49,7 @@ def run(lab: Lab) -> list[Claim]:
             f"Two rows: start, plus a fraction of a template, is the fooling image. {' '.join(said)}",
             "one image" if key == "image" else "one draw",
             seed,
+            photos=key == "image",
         )
     image = lab.step("image", lambda: _sizes(net, [(c.start, c.target) for c in chosen]))
     rng = np.random.default_rng(CASE_SEED)

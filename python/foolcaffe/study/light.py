@@ -1,0 +1,76 @@
+"""A copy of the report that a repository can hold: small figures, no images of the dataset, and its numbers as JSON."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from foolcaffe.errors import FoolCaffeError
+from foolcaffe.files import write_json
+from foolcaffe.study.record import Record, jsonable
+from foolcaffe.study.report import About, write_report
+
+LIMIT = 2_000_000
+"""Bytes of all figures together."""
+WIDTHS = (1100, 1000, 900, 800, 700, 600)
+"""The widest of these, in pixels, at which they keep within it is taken."""
+COLOURS = 64
+
+
+def write_light(path: Path, about: About, records: list[Record], folder: Path) -> None:
+    """Write the copy, and the numbers beside it (``.json``).
+
+    Args:
+        path: the HTML file.
+        about: the dataset.
+        records: as in the whole report.
+        folder: that of the whole report, with ``<part>/``.
+
+    Raises:
+        FoolCaffeError: a part failed, a figure is missing, or the figures are too many for the limit.
+    """
+    failed = [r.name for r in records if r.error]
+    if failed:
+        raise FoolCaffeError(f"no light report of parts that failed: {', '.join(failed)}", "run them again first")
+    shown = [(r.name, f) for r in records if r.findings for f in r.findings.figures]
+    for width in WIDTHS:
+        images = {(n, f.file): b"" if f.photos else _small(folder / n / f.file, width) for n, f in shown}
+        if sum(map(len, images.values())) <= LIMIT:
+            break
+    else:
+        raise FoolCaffeError(f"the figures of {folder} take more than {LIMIT} bytes at {width} pixels", "leave parts out")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    uris = {k: f"data:image/png;base64,{base64.b64encode(v).decode()}" if v else "" for k, v in images.items()}
+    write_report(path, about, records, uris)
+    write_json(path.with_suffix(".json"), numbers(records))
+
+
+def numbers(records: list[Record]) -> dict[str, Any]:
+    """Part → claim → its verdict and the measured value of each check."""
+    found: dict[str, Any] = jsonable(
+        {
+            r.name: {
+                c.key: {"verdict": c.verdict, "measured": {k.label: k.value for k in c.checks}}
+                for c in (r.findings.claims if r.findings else [])
+            }
+            for r in records
+        }
+    )
+    return found
+
+
+def _small(path: Path, width: int) -> bytes:
+    try:
+        with Image.open(path) as image:
+            drawn = image.convert("RGB")
+    except (FileNotFoundError, OSError):
+        raise FoolCaffeError(f"the figure {path} cannot be read", "run its part again with --again") from None
+    if drawn.width > width:
+        drawn = drawn.resize((width, round(drawn.height * width / drawn.width)), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    drawn.quantize(COLOURS, dither=Image.Dither.NONE).save(out, format="PNG", optimize=True)
+    return out.getvalue()
