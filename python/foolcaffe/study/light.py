@@ -42,7 +42,9 @@ def write_light(path: Path, about: About, records: list[Record], folder: Path) -
         if sum(map(len, images.values())) <= LIMIT:
             break
     else:
-        raise FoolCaffeError(f"the figures of {folder} take more than {LIMIT} bytes at {width} pixels", "leave parts out")
+        raise FoolCaffeError(
+            f"the figures of {folder} take more than {LIMIT} bytes at {width} pixels", "leave parts out"
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     uris = {k: f"data:image/png;base64,{base64.b64encode(v).decode()}" if v else "" for k, v in images.items()}
     write_report(path, about, records, uris)
