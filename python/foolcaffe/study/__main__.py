@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         "--light",
         type=Path,
         metavar="HTML",
-        help="write a copy for a repository too: 2 MB of figures at most, no images of the dataset, its numbers as JSON",
+        help="write a copy for a repository too: 2 MB of figures, no images of the dataset, its numbers as JSON",
     )
     parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
