@@ -104,6 +104,8 @@ ORDER = [
     "study.runner",
     "study.defences",
     "study.digits",
+    "study.robust",
+    "study.background",
     "study.parts.hyperparameters",
     "study.parts.accuracy",
     "study.parts.difficulty",
