@@ -1,4 +1,4 @@
-"""Digits behind a threshold and in an RBF network, against the worst changes: the linear net's, and the defence's own."""
+"""Digits behind a threshold and in an RBF network, against the linear net's worst changes and the defence's own."""
 
 from __future__ import annotations
 
