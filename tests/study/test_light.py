@@ -14,7 +14,7 @@ from PIL import Image
 
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.study.light import LIMIT, write_light
-from foolcaffe.study.record import NOTE, POST, Check, Claim, Figure, Findings, Record
+from foolcaffe.study.record import NOTE, POST, Check, Claim, Figure, Findings, Record, Table
 from foolcaffe.study.report import About
 
 ABOUT = About("colours", 300, 60, 5)
@@ -34,7 +34,8 @@ def record(folder: Path, name: str, side: int = 40, count: int = 1, error: str =
         Claim("two", NOTE, "q", "m", [Check("x", float("nan"), "≥", 2.0)]),
         Claim("three", NOTE, "q", "nothing", untestable="no such data"),
     ]
-    findings = None if error else Findings(claims, figures, [])
+    table = Table("sizes", "Sizes", ["decay", "top-1 (%)"], [[100, 6.25], [1000, None]])
+    findings = None if error else Findings(claims, figures, [table])
     return Record(name, name, "About.", "python", "f" * 64, {}, {"numpy": "2"}, [1], 7.0, findings, error)
 
 
@@ -49,9 +50,12 @@ def test_numbers_figures_and_what_is_left_out(tmp_path: Path) -> None:
     assert "a fox, then a goldfish" in text
     assert json.loads(path.with_suffix(".json").read_text()) == {
         "first": {
-            "one": {"verdict": "confirmed", "measured": {"share (%)": 97.5, "n": 60.0}},
-            "two": {"verdict": "not confirmed", "measured": {"x": None}},
-            "three": {"verdict": "not testable here", "measured": {}},
+            "claims": {
+                "one": {"verdict": "confirmed", "measured": [["share (%)", 97.5], ["n", 60.0]]},
+                "two": {"verdict": "not confirmed", "measured": [["x", None]]},
+                "three": {"verdict": "not testable here", "measured": []},
+            },
+            "tables": {"sizes": {"columns": ["decay", "top-1 (%)"], "rows": [[100, 6.25], [1000, None]]}},
         }
     }
 

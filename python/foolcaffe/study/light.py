@@ -52,14 +52,18 @@ def write_light(path: Path, about: About, records: list[Record], folder: Path) -
 
 
 def numbers(records: list[Record]) -> dict[str, Any]:
-    """Part → claim → its verdict and the measured value of each check."""
+    """Part → ``claims`` (key → verdict, and the measured value of each check) and ``tables`` (key → columns, rows)."""
     found: dict[str, Any] = jsonable(
         {
             r.name: {
-                c.key: {"verdict": c.verdict, "measured": {k.label: k.value for k in c.checks}}
-                for c in (r.findings.claims if r.findings else [])
+                "claims": {
+                    c.key: {"verdict": c.verdict, "measured": [[k.label, k.value] for k in c.checks]}
+                    for c in r.findings.claims
+                },
+                "tables": {t.key: {"columns": t.columns, "rows": t.rows} for t in r.findings.tables},
             }
             for r in records
+            if r.findings
         }
     )
     return found

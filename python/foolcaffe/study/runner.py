@@ -26,6 +26,8 @@ from foolcaffe.study.record import Claim, Findings, Record
 from foolcaffe.study.scale import Scale, scale_for
 
 RECORD = "record.json"
+SHOWING = ("__main__.py", "light.py", "report.py")
+"""Code that shows results and makes none: a change there runs no part again."""
 PACKAGES = ("numpy", "scipy", "scikit-image", "scikit-learn", "matplotlib", "pillow", "jinja2")
 
 
@@ -79,7 +81,7 @@ def inputs_of(part: Part, dataset: dict[str, str], scale: Scale) -> dict[str, st
         **dataset,
         "models": hashed(*sorted((ROOT / "models").glob("*/*.prototxt"))),
         "attacks": hashed(*sorted((package / "attacks").glob("*.py"))),
-        "part": hashed(module, *sorted((package / "study").glob("*.py"))),
+        "part": hashed(module, *sorted(f for f in (package / "study").glob("*.py") if f.name not in SHOWING)),
         "scale": hashlib.sha256(json.dumps(asdict(scale)).encode()).hexdigest(),
         "engine": hashlib.sha256(engine.name().encode()).hexdigest(),
     }
