@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.study.light import LIMIT, write_light
+from foolcaffe.study import light
 from foolcaffe.study.record import NOTE, POST, Check, Claim, Figure, Findings, Record, Table
 from foolcaffe.study.report import About
 
@@ -41,7 +41,7 @@ def record(folder: Path, name: str, side: int = 40, count: int = 1, error: str =
 
 def test_numbers_figures_and_what_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "docs" / "colours.html"
-    write_light(path, ABOUT, [record(tmp_path, "first")], tmp_path)
+    light.write_light(path, ABOUT, [record(tmp_path, "first")], tmp_path)
     text = path.read_text("utf-8")
     uris = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)"', text)
     assert [alt for _, alt in uris] == ["what is seen in 0"]
@@ -60,21 +60,24 @@ def test_numbers_figures_and_what_is_left_out(tmp_path: Path) -> None:
     }
 
 
-def test_large_figures_are_made_to_fit(tmp_path: Path) -> None:
+def test_large_figures_are_made_to_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(light, "LIMIT", 20_000)
+    monkeypatch.setattr(light, "WIDTHS", (200, 100, 70))
     path = tmp_path / "docs" / "colours.html"
-    write_light(path, ABOUT, [record(tmp_path, "first", side=500, count=5)], tmp_path)
-    sizes = [len(base64.b64decode(u)) for u in re.findall(r"base64,([^\"]+)\" alt", path.read_text("utf-8"))]
-    assert len(sizes) == 5
-    assert 100_000 < sum(sizes) <= LIMIT
+    light.write_light(path, ABOUT, [record(tmp_path, "first", side=70, count=5)], tmp_path)
+    pictures = [base64.b64decode(u) for u in re.findall(r"base64,([^\"]+)\" alt", path.read_text("utf-8"))]
+    assert [Image.open(io.BytesIO(p)).width for p in pictures] == [100] * 5
+    assert 10_000 < sum(map(len, pictures)) <= 20_000
 
 
-def test_what_cannot_be(tmp_path: Path) -> None:
+def test_what_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(light, "LIMIT", 20_000)
     path = tmp_path / "docs" / "colours.html"
     with pytest.raises(FoolCaffeError, match="parts that failed: second"):
-        write_light(path, ABOUT, [record(tmp_path, "first"), record(tmp_path, "second", error="oh")], tmp_path)
-    with pytest.raises(FoolCaffeError, match="take more than 2000000 bytes"):
-        write_light(path, ABOUT, [record(tmp_path, "third", side=500, count=30)], tmp_path)
+        light.write_light(path, ABOUT, [record(tmp_path, "first"), record(tmp_path, "second", error="oh")], tmp_path)
+    with pytest.raises(FoolCaffeError, match="take more than 20000 bytes"):
+        light.write_light(path, ABOUT, [record(tmp_path, "third", side=90, count=9)], tmp_path)
     (tmp_path / "first" / "0.png").unlink()
     with pytest.raises(FoolCaffeError, match=r"0\.png cannot be read"):
-        write_light(path, ABOUT, [record(tmp_path / "other", "first")], tmp_path)
+        light.write_light(path, ABOUT, [record(tmp_path / "other", "first")], tmp_path)
     assert not path.exists()

@@ -15,6 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from foolcaffe.errors import FoolCaffeError
+from foolcaffe.lmdb.locks import locked
 from foolcaffe.render import Overrides
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import POST, Check, Claim
@@ -190,6 +191,9 @@ def test_mistakes_are_named(own: Road, tmp_path: Path) -> None:
     fails(run("study", "figure", "--dataset", own.dataset), "unknown part 'figure'", "did you mean 'figures'?")
     fails(run("study", "--dataset", tmp_path / "none"), "is no finished dataset: no train.txt", "make lmdb")
     fails(run("study", "--report-only", "--dataset", own.dataset), "nothing was measured yet")
+    with locked(own.dataset / "study" / ".lock", "the test"):
+        fails(run("study", "figures", "--dataset", own.dataset), "is being built by another process")
+    assert not (own.dataset / "study" / "figures").exists()
 
 
 @pytest.mark.slow

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from foolcaffe import engine
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import EXIT_FAILED, FoolCaffeError, nearest, run_cli
+from foolcaffe.lmdb.locks import locked
 from foolcaffe.study.light import write_light
 from foolcaffe.study.parts import PARTS
 from foolcaffe.study.report import About, write_report
@@ -49,20 +51,9 @@ def main(arguments: list[str]) -> int:
     dataset: Path = options.dataset
     hashes = dataset_hashes(dataset)
     report = dataset / "study" / "report.html"
-    failed = []
-    for name in [] if options.report_only else options.part or PARTS:
-        record = run_part(name, PARTS[name], dataset, hashes, options.gpu, options.quiet, options.again)
-        if record.error:
-            failed.append(name)
-        if not options.quiet:
-            print(
-                f"{name:16} "
-                + (
-                    "failed: " + record.trouble
-                    if record.error
-                    else ", ".join(f"{count} {verdict}" for verdict, count in record.counts.items() if count)
-                )
-            )
+    names = [] if options.report_only else options.part or list(PARTS)
+    with locked(dataset / "study" / ".lock", f"the study of {dataset}") if names else nullcontext():
+        failed = _run(names, dataset, hashes, options)
     found = [read_record(dataset / "study" / name / RECORD) for name in PARTS]
     records = [record for record in found if record is not None]
     if not records:
@@ -75,6 +66,19 @@ def main(arguments: list[str]) -> int:
     if failed:
         print(f"failed: {', '.join(failed)}; the same command tries them again", file=sys.stderr)
     return EXIT_FAILED if failed else 0
+
+
+def _run(names: list[str], dataset: Path, hashes: dict[str, str], options: argparse.Namespace) -> list[str]:
+    """Run parts, saying what each found; the names of those that failed."""
+    failed = []
+    for name in names:
+        record = run_part(name, PARTS[name], dataset, hashes, options.gpu, options.quiet, options.again)
+        if record.error:
+            failed.append(name)
+        found = ", ".join(f"{count} {verdict}" for verdict, count in record.counts.items() if count)
+        if not options.quiet:
+            print(f"{name:16} " + (f"failed: {record.trouble}" if record.error else found), flush=True)
+    return failed
 
 
 if __name__ == "__main__":
