@@ -165,7 +165,7 @@ def test_losses_are_real_caffes(name: str, photographs: Path, tmp_path: Path, mo
 def test_losses_are_real_caffes_where_rounding_flips_nothing(
     name: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With averages for maxima and TanH for ReLU a gradient is continuous, and a rounding remains one."""
+    """With averages for maxima and TanH for ReLU a gradient is continuous: what is left is what real Caffe has too."""
     monkeypatch.chdir(tmp_path)
     prepare(RUNS[name], True, photographs, tmp_path)
     real = train(caffe, tmp_path)
