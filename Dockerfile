@@ -68,6 +68,8 @@ RUN set -eu; \
             extract_features upgrade_net_proto_text upgrade_net_proto_binary upgrade_solver_proto_text; \
     fi
 
+# No pipefail without a SHELL; what the pipe of cuobjdump gives is checked.
+# hadolint ignore=DL4006
 RUN set -eu; \
     mkdir -p /opt/caffe/bin /opt/caffe/lib /opt/caffe/python; \
     if [ "$CAFFE" = cpu ]; then \
@@ -89,6 +91,13 @@ RUN set -eu; \
     rm -rf /opt/caffe/python/caffe/test; \
     if [ "$CAFFE" = cuda ]; then \
         strip --strip-unneeded /opt/caffe/bin/* /opt/caffe/lib/libcaffe.so.1.0.0 /opt/caffe/python/caffe/_caffe.so; \
+        for kind in elf ptx; do \
+            cuobjdump --list-$kind /opt/caffe/lib/libcaffe.so.1.0.0 | grep -o 'sm_[0-9]*' | sort | uniq -c \
+                | sed "s/^/$kind/" >> /opt/caffe/GPU_CODE; \
+        done; \
+        for code in $CUDA_CODE; do grep -q "^elf.*sm_$code\$" /opt/caffe/GPU_CODE; done; \
+        for code in $CUDA_PTX; do grep -q "^ptx.*sm_$code\$" /opt/caffe/GPU_CODE; done; \
+        cat /opt/caffe/GPU_CODE; \
     fi
 
 COPY docker/requirements.txt /src/

@@ -130,7 +130,7 @@ distclean: clean  ## remove all that is not in git: downloads and environments t
 	tools/install_caffe.sh
 
 .caffe/TESTS: | .caffe/SOURCE
-	tools/install_caffe.sh --packages "pytest pytest-xdist hypothesis psutil"
+	tools/install_caffe.sh --packages "pytest pytest-xdist hypothesis psutil h5py"
 	touch $@
 
 .venv/READY: pyproject.toml

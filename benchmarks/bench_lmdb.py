@@ -1,6 +1,7 @@
 """Is ``python -m foolcaffe.lmdb`` faster than convert_imageset, how near to what the cores can decode, flat in memory?
 
-Both sides run in one go, alternating; of each the best round counts, for noise only ever slows. Needs real images
+Both sides run in one go, alternating; of each the best round counts, for noise only ever slows. Bare loops, in one
+process, say what the cores could do at most: decoding alone, and storing the result in the two plainest ways. Needs real images
 (FOOLCAFFE_SHARED) and real Caffe (.caffe). ``--folder`` chooses the disk that is written to; a tmpfs shows the
 processors alone.
 
@@ -27,9 +28,9 @@ SHARED = Path(os.environ.get("FOOLCAFFE_SHARED", ROOT.parent / "shared" / "data"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "GLOG_minloglevel": "2"}
 BARE = """
 import sys, time
-import cv2
+import cv2, lmdb
 from foolcaffe.lmdb.decode import Decoder
-root, listing, how = sys.argv[1:]
+root, listing, how, folder = sys.argv[1:]
 paths = [root + "/" + line.rsplit(" ", 1)[0] for line in open(listing)]
 decode = Decoder(64, 64).decode
 def ours(path):
@@ -39,12 +40,32 @@ def caffes(path):
     pixels = cv2.imread(path)
     if pixels.shape[:2] != (64, 64):
         cv2.resize(pixels, (64, 64))
-step = ours if how == "ours" else caffes
+def written(path):  # the bytes of a record, nothing else
+    ours(path)
+    out.write(value)
+def stored(path):  # in LMDB, committed as we commit
+    global txn
+    ours(path)
+    txn.put(b"%08d_" % stored.count + path.encode(), value, append=True)
+    stored.count += 1
+    if stored.count % 1000 == 0:
+        txn.commit()
+        txn = env.begin(write=True)
+stored.count = 0
+value = bytes(3 * 64 * 64 + 20)
+step = globals()[how]
 for path in paths[:200]:
-    step(path)
+    ours(path)
+if how == "written":
+    out = open(folder + "/bare", "wb", buffering=0)
+elif how == "stored":
+    env = lmdb.open(folder + "/bare", map_size=1 << 36, metasync=False, lock=False)
+    txn = env.begin(write=True)
 began = time.perf_counter()
 for path in paths:
     step(path)
+if how == "stored":
+    txn.commit()
 print(len(paths) / (time.perf_counter() - began))
 """
 
@@ -61,7 +82,7 @@ def repeated(folder: Path, images: Path, names: list[str], times: int) -> tuple[
 
 def datasets(scratch: Path) -> dict[str, tuple[Path, Path]]:
     samples = SHARED / "imagenet-samples"
-    found = {"full-size JPEGs": repeated(scratch / "full", samples, sorted(p.name for p in samples.iterdir()), 30)}
+    found = {"full-size JPEGs": repeated(scratch / "full", samples, sorted(p.name for p in samples.iterdir()), 100)}
     with zipfile.ZipFile(SHARED / "tiny-imagenet-half.zip") as zipped:
         names = [n for n in zipped.namelist() if n.endswith(".JPEG")]
         zipped.extractall(scratch / "tiny-images", names)
@@ -85,9 +106,22 @@ def timed(command: list[object], database: Path) -> tuple[float, float]:
     return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def bare(root: Path, listing: Path, side: str) -> float:
-    loop = [sys.executable, "-c", BARE, str(root), str(listing), side]
-    return float(subprocess.run(loop, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE).stdout)
+LOOPS = {
+    "ours": "decode as ours (simplejpeg)",
+    "caffes": "decode as Caffe (cv2.imread)",
+    "written": "decode, write() the record's bytes to a file",
+    "stored": "decode, put and commit in LMDB",
+}
+
+
+def bare(root: Path, listing: Path, how: str, folder: Path) -> float:
+    loop = [sys.executable, "-c", BARE, str(root), str(listing), how, str(folder)]
+    rate = float(subprocess.run(loop, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE).stdout)
+    written = folder / "bare"
+    if written.is_dir():
+        shutil.rmtree(written)
+    written.unlink(missing_ok=True)
+    return rate
 
 
 def speed(scratch: Path, folder: Path, rounds: int, cores: int) -> None:
@@ -108,8 +142,8 @@ def speed(scratch: Path, folder: Path, rounds: int, cores: int) -> None:
                 took, busy = timed(command, folder / "db")
                 best[side] = max(best.get(side, 0.0), count / took)
                 work[side] = min(work.get(side, 1e9), busy / count * 1e6)
-            for side in ("ours", "caffes"):
-                best["bare " + side] = max(best.get("bare " + side, 0.0), bare(root, listing, side))
+            for how in LOOPS:
+                best["bare " + how] = max(best.get("bare " + how, 0.0), bare(root, listing, how, folder))
         real = best["convert_imageset"]
         load = os.getloadavg()[0]
         print(f"\n{name}: {count} images, images/s, best of {rounds} rounds, {cores} cores, load {load:.1f}")
@@ -117,10 +151,10 @@ def speed(scratch: Path, folder: Path, rounds: int, cores: int) -> None:
         print(f"  {'convert_imageset':44} {real:9.0f}            {cost:6.0f} µs of a processor an image")
         for side in ("ours, not read back", "ours"):
             print(f"  {side:44} {best[side]:9.0f}   {best[side] / real:5.2f} ×  {work[side]:6.0f} µs")
-        for side, what in (("ours", "simplejpeg, as ours"), ("caffes", "cv2.imread, as Caffe")):
-            rate = best["bare " + side]
-            ratio = best["ours, not read back"] / (cores * rate)
-            print(f"  bare loop, one core: {what:23} {rate:9.0f}   ours is {ratio:5.2f} of {cores} × this", flush=True)
+        for how, what in LOOPS.items():
+            rate = best["bare " + how]
+            ratios = " / ".join(f"{best[side] / (cores * rate):.2f}" for side in ("ours, not read back", "ours"))
+            print(f"  one core: {what:44} {rate:9.0f}   ours is {ratios} of {cores} × this", flush=True)
 
 
 def memory(scratch: Path, folder: Path) -> None:

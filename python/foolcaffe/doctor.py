@@ -31,6 +31,12 @@ PACKAGES = {
     "lmdb": "lmdb",
     "protobuf": "google.protobuf",
     "tqdm": "tqdm",
+    "scipy": "scipy",
+    "scikit-learn": "sklearn",
+    "threadpoolctl": "threadpoolctl",
+    "jinja2": "jinja2",
+    "opencv-python-headless": "cv2",
+    "simplejpeg": "simplejpeg",
 }
 """What foolcaffe needs beside the engine: pyproject's dependencies, and the names that they are imported by."""
 PROGRAMS = ("caffe", "convert_imageset", "compute_image_mean")
@@ -164,6 +170,9 @@ def find_gpus(python: Path, name: str, command: list[str], asked: str) -> list[F
     needed = asked not in ("auto", "cpu")
     gpus = gpu.driver_gpus()
     if not gpu.driver_is_loaded():
+        if name == "caffe" and command and "CPU-only" not in gpu.why_not(command):
+            todo = "in a container: --gpus all; or take a Caffe built without CUDA: in Docker --build-arg CAFFE=cpu"
+            return [Finding(BAD, "GPU", f"no NVIDIA driver here, and {gpu.NEEDS_DRIVER}", todo)]
         todo = "in a container: --gpus all; else install NVIDIA's driver, or train on the CPU: GPU=cpu"
         return [Finding(BAD if needed else NOTE, "GPU", "no NVIDIA driver here: training is on the CPU", todo)]
     found = []

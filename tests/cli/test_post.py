@@ -14,7 +14,7 @@ from foolcaffe.difficulty import difficulty
 from foolcaffe.models import find_trained
 from helpers import ROOT, fails, make, run, succeeds
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_caffe")]  # torchcaffe: tests/parity/test_long_run.py
 
 
 def record(model: Path) -> dict[str, object]:

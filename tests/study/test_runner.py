@@ -21,7 +21,7 @@ from foolcaffe.study.record import POST, Check, Claim
 from foolcaffe.study.runner import Part, dataset_hashes, read_record, run_part
 from foolcaffe.study.scale import SMALLEST
 from foolcaffe.study.views import half, shrink, sized
-from helpers import ROOT, Road, environment, fails, run, succeeds
+from helpers import ENGINE, ROOT, Road, environment, fails, run, succeeds
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -178,7 +178,7 @@ def test_the_command_line(own: Road) -> None:
     claims = {c["key"]: c for c in record["findings"]["claims"]}
     assert claims["gradient"]["verdict"] == claims["numeric"]["verdict"] == "confirmed"
     assert record["seeds"] == [1, 2]
-    assert record["versions"]["engine"].startswith("caffe 1.")
+    assert record["versions"]["engine"].startswith(f"{ENGINE} 1.")
     rows = list(csv.DictReader((folder / "reached.csv").read_text().splitlines()))
     assert [r["start"] for r in rows] == ["validation images", "uniform noise"]
     before = (folder / "record.json").stat().st_mtime_ns

@@ -1,4 +1,4 @@
-"""The Makefile, in a checkout of its own that borrows the engine."""
+"""The Makefile, in a checkout of its own that borrows the engines."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     folder.mkdir()
     shutil.copy(ROOT / "Makefile", folder)
-    for name in ("tools", "python", "models", ".caffe"):
+    for name in ("tools", "python", "models", "pyproject.toml", ".caffe", ".venv"):
         (folder / name).symlink_to(ROOT / name)
     (folder / "data").mkdir()
     return folder
@@ -69,7 +69,7 @@ def test_an_unreadable_image_stops_make_and_nothing_looks_finished(checkout: Pat
     assert not (checkout / "build" / "imagenet" / "train_lmdb").exists()
     make(checkout, "lmdb", "SKIP_BAD=1", *road)
     assert (checkout / "build" / "imagenet" / "validated").exists()
-    assert "train_1.JPEG" in (checkout / "build" / "imagenet" / "bad_train.txt").read_text()
+    assert "train_1.JPEG" in (checkout / "build" / "imagenet" / "train_lmdb" / "bad_images.txt").read_text()
 
 
 @pytest.mark.parametrize(

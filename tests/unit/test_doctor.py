@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from foolcaffe import doctor, gpu
@@ -27,13 +28,12 @@ def test_a_finding_is_a_line_and_what_to_do_below() -> None:
     assert [line.strip() for line in below] == ["→ one way", "→ another"]
 
 
-@pytest.mark.usefixtures("engine")
-def test_here_everything_is_well() -> None:
+def test_here_everything_is_well(engine: str) -> None:
     done = run("doctor", "--gpu", "cpu", "--json")
     said = json.loads(succeeds(done))
     found = [Finding(**one) for one in said["findings"]]
     assert said["ok"] is True
-    assert states(found, "engine caffe") == [OK]
+    assert states(found, f"engine {engine}") == [OK]
     assert states(found, "packages") == [OK]
     assert states(found, "programs") == [OK]
     (product,) = (one.said for one in found if one.what == "product")
@@ -72,7 +72,7 @@ def test_the_product_is_right_and_a_wrong_one_is_noticed(monkeypatch: pytest.Mon
         def forward(self) -> None:
             for data in (self.blobs["x"].data, self.params["y"][0].data):
                 bits = data.view("uint32")
-                bits[...] = (bits + (1 << 12)) & ~((1 << 13) - 1) & 0xFFFFFFFF
+                bits[...] = (bits + np.uint32(1 << 12)) & np.uint32(0xFFFFFFFF << 13 & 0xFFFFFFFF)
             self.net.forward()
 
     monkeypatch.setattr(doctor.engine.load(), "Net", Rounding)
@@ -92,6 +92,18 @@ def test_a_gpus_failure_is_explained(tmp_path: Path) -> None:
     assert found.said == "GPU 1: the GPU is too new (or too old) for this Caffe"
     assert "ENGINE=torch" in found.todo
     assert fatal in found.todo
+
+
+def test_a_caffe_with_cuda_cannot_train_without_a_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "DEVICE_NODES", (tmp_path / "absent",))
+    caffe = tmp_path / "caffe"
+    said = "F1120 20:00:02.1 17 common.cpp:152] Check failed: error == cudaSuccess (35 vs. 0)  CUDA driver version is …"
+    caffe.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 134\n")
+    caffe.chmod(0o755)
+    (found,) = doctor.find_gpus(Path(sys.executable), "caffe", [str(caffe)], "auto")
+    assert found.state == BAD
+    assert "even to train on the CPU" in found.said
+    assert "CAFFE=cpu" in found.todo
 
 
 def test_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
             print(
                 f"{name:16} "
                 + (
-                    "failed: " + record.error.strip().splitlines()[-1]
+                    "failed: " + record.trouble
                     if record.error
                     else ", ".join(f"{count} {verdict}" for verdict, count in record.counts.items() if count)
                 )

@@ -202,6 +202,12 @@ class Record:
         claims = self.findings.claims if self.findings else []
         return {verdict: sum(c.verdict == verdict for c in claims) for verdict in VERDICTS}
 
+    @property
+    def trouble(self) -> str:
+        """The line of ``error`` that says most: the first of a message, the last of a traceback."""
+        lines = self.error.strip().splitlines() or [""]
+        return lines[-1 if lines[0].startswith("Traceback") else 0]
+
     def to_json(self) -> dict[str, Any]:
         """As JSON: numbers that are none become null."""
         value = asdict(self)

@@ -175,7 +175,7 @@ def run_part(
         error,
     )
     write_json(path, record.to_json())
-    lab.say(f"failed after {seconds:.0f} s: {error.strip().splitlines()[-1]}" if error else f"done in {seconds:.0f} s")
+    lab.say(f"failed after {seconds:.0f} s: {record.trouble}" if error else f"done in {seconds:.0f} s")
     return record
 
 
