@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import subprocess
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Callable
@@ -20,12 +20,10 @@ from zoo import Builder, cifar_quick, lenet, squeezenet
 
 from foolcaffe.caffelog import parse
 from torchcaffe.prototxt import read_weights
+from torchcaffe.pycaffe import get_solver
 
 CLASSES, IMAGES, ITERATIONS = 10, 60, 100
 """Classes, images of each, iterations."""
-
-OTHER_SUMS = {"OPENBLAS_CORETYPE": "Sandybridge", "OPENBLAS_NUM_THREADS": "1"}
-"""Makes real Caffe's BLAS add in another order: kernels for an older processor, one thread."""
 
 Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -77,6 +75,20 @@ RUNS = {
         },
     ),
 }
+SMOOTH = {
+    **RUNS,
+    # pixels of 128 grey levels saturate TanH, and let conv1 leap; scaled they need larger weights and steps
+    "cifar_quick": replace(
+        RUNS["cifar_quick"],
+        transform="mean_value: 104 mean_value: 117 mean_value: 123 scale: 0.00390625",
+        solver='base_lr: 0.05 lr_policy: "fixed" momentum: 0.9 weight_decay: 0.004',
+        fillers={
+            **RUNS["cifar_quick"].fillers,
+            "conv1": 'weight_filler { type: "gaussian" std: 0.0256 }',
+            **dict.fromkeys(("conv2", "conv3"), 'weight_filler { type: "xavier" }'),
+        },
+    ),
+}
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +110,7 @@ def photographs(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def prepare(run: Run, smooth: bool, photographs: Path, folder: Path) -> None:
+def prepare(run: Run, photographs: Path, folder: Path, smooth: bool = False) -> None:
     """Write the LMDB, with real Caffe's program, and the prototxts into a folder."""
     channels, side = run.size
     flags = [f"-resize_width={side}", f"-resize_height={side}", *(["-gray"] if channels == 1 else [])]
@@ -133,43 +145,65 @@ def train(program: Program, folder: Path, **environment: str) -> tuple[np.ndarra
     return np.array([loss for _, loss in log.loss]), np.concatenate(weights)
 
 
-def compare(name: str, one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Each loss's relative difference; a line of figures is printed."""
-    errors = np.abs(one[0] / other[0] - 1)
-    weights = np.linalg.norm(one[1] - other[1]) / np.linalg.norm(other[1])
+def nudged() -> Program:
+    """Real Caffe's program, from first weights whose last bits are others, up or down at random."""
+    solver = get_solver("solver.prototxt")
+    generator = np.random.default_rng(5)
+    for blob in (blob for blobs in solver.net.params.values() for blob in blobs):
+        values = np.array(blob.data)
+        ends = np.where(generator.integers(0, 2, values.shape), np.float32(np.inf), np.float32(-np.inf))
+        blob.data[...] = np.where(values == 0, values, np.nextafter(values, ends))
+    solver.net.save("nudged.caffemodel")
+    return partial(_from_weights, "nudged.caffemodel")
+
+
+def _from_weights(weights: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return caffe(*arguments, "-weights", weights, **environment)  # type: ignore[arg-type]
+
+
+def compare(
+    name: str, one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, float]:
+    """The largest relative difference of a loss until each iteration, and the weights'; prints a line of them."""
+    errors = np.maximum.accumulate(np.abs(one[0] / other[0] - 1))
+    weights = float(np.linalg.norm(one[1] - other[1]) / np.linalg.norm(other[1]))
     beyond = np.flatnonzero(~(errors <= 1e-3))
     print(
-        f"{name}: losses {other[0][0]:.4g} to {other[0][-1]:.4g} differ by {errors[:11].max():.1e} until iteration 10, "
-        f"{errors.max():.1e} in all, beyond 1e-3 from {beyond[0] if beyond.size else 'none'}; weights {weights:.1e}"
+        f"{name}: losses {other[0][0]:.4g} to {other[0][-1]:.4g} differ by {errors[10]:.1e} until iteration 10, "
+        f"{errors[-1]:.1e} in all, beyond 1e-3 from {beyond[0] if beyond.size else 'none'}; weights {weights:.1e}"
     )
-    return errors
+    return errors, weights
 
 
 @needs_caffe
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_losses_are_real_caffes(name: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As far from real Caffe as real Caffe is from itself where OpenBLAS sums in another order, or within 1e-3."""
+    """Within 1e-3, or as far from real Caffe as that is from itself once the first weights' last bits are others.
+
+    Maxima and ReLUs flip by rounding, and from the first flip on, differences grow; when it comes, up to ten iterations
+    earlier or later, is chance.
+    """
     monkeypatch.chdir(tmp_path)
-    prepare(RUNS[name], False, photographs, tmp_path)
+    prepare(RUNS[name], photographs, tmp_path)
     real = train(caffe, tmp_path)
-    errors = compare(name, train(ours, tmp_path), real)
-    yardstick = compare("real Caffe's own", train(caffe, tmp_path, **OTHER_SUMS), real)
-    assert errors[:11].max() <= 1e-4
-    assert errors.max() <= max(1e-3, 5 * yardstick.max())
+    errors, weights = compare(name, train(ours, tmp_path), real)
+    yardstick, own = compare("real Caffe's own", train(nudged(), tmp_path), real)
+    assert errors[10] <= 1e-4
+    later = np.append(yardstick[10:], [yardstick[-1]] * 10)
+    assert (errors <= np.maximum(1e-3, 5 * later)).all(), (errors, later)
+    assert weights <= max(1e-3, 5 * own)
 
 
 @needs_caffe
 @pytest.mark.slow
-@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("name", SMOOTH)
 def test_losses_are_real_caffes_where_rounding_flips_nothing(
     name: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With averages for maxima and TanH for ReLU a gradient is continuous: what is left is what real Caffe has too."""
+    """With averages for maxima and TanH for ReLU a gradient is continuous: differences stay those of rounding."""
     monkeypatch.chdir(tmp_path)
-    prepare(RUNS[name], True, photographs, tmp_path)
-    real = train(caffe, tmp_path)
-    errors = compare(f"{name}, smooth", train(ours, tmp_path), real)
-    yardstick = compare("real Caffe's own", train(caffe, tmp_path, **OTHER_SUMS), real)
-    assert errors[:31].max() <= 1e-4
-    assert errors.max() <= max(1e-4, 5 * yardstick.max())
+    prepare(SMOOTH[name], photographs, tmp_path, smooth=True)
+    errors, weights = compare(f"{name}, smooth", train(ours, tmp_path), train(caffe, tmp_path))
+    assert errors[-1] <= 1e-4
+    assert weights <= 2e-5
