@@ -43,4 +43,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 (cd "$ROOT" && "${pip[@]}" install --disable-pip-version-check -e '.[torch,test,lint,browser]') >"$log" 2>&1 \
     || die "pip could not install the packages" "$(grep -E '^(ERROR|error)' "$log" | tail -n 5)" "no network? no space ($(( $(free_kib "$ROOT") / 1024 )) MiB free)?"
+# no wheel of it for every Python and machine, and nothing but old databases needs it
+"${pip[@]}" install --disable-pip-version-check --only-binary plyvel 'plyvel>=1.5' >"$log" 2>&1 \
+    || say "no wheel of plyvel for this Python: LevelDB cannot be read"
 touch "$VENV/READY"

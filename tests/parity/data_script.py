@@ -44,6 +44,17 @@ def _hdf5(source: str, more: str = "", phase: str = "TRAIN") -> str:
     )
 
 
+def _windows(more: str, transform: str) -> str:
+    return (
+        'layer { name: "w" type: "WindowData" top: "data" top: "label" '
+        'window_data_param { source: "windows.txt" root_folder: "./" fg_threshold: 0.625 bg_threshold: 0.375 '
+        f"{more} }} "
+        f"transform_param {{ {transform} }} }}\n"
+        'layer { name: "x" type: "DummyData" top: "x" '
+        'dummy_data_param { shape { dim: 3 } data_filler { type: "gaussian" std: 1 } } }'
+    )
+
+
 CROP = "mirror: true crop_size: 14"
 NETS = {
     "jpeg_444": _data("jpeg_444"),
@@ -61,6 +72,16 @@ NETS = {
     "images_shuffled": _images("batch_size: 5 new_height: 15 new_width: 18 shuffle: true", "mirror: true"),
     "images_grey": _images("batch_size: 4 shuffle: true rand_skip: 7 is_color: false", "crop_size: 13"),
     "images_one": _images("batch_size: 1 shuffle: true", "scale: 0.5"),
+    "windows": _windows("batch_size: 6", "crop_size: 14"),
+    "windows_padded": _windows("batch_size: 13 context_pad: 3 fg_fraction: 0.6", "crop_size: 15 mirror: true"),
+    "windows_square": _windows(
+        'batch_size: 11 crop_mode: "square" scale: 0.3 cache_images: true fg_fraction: 1',
+        "crop_size: 16 mirror: true mean_value: 3.5 mean_value: 90 mean_value: 101.25",
+    ),
+    "windows_mean": _windows(
+        'batch_size: 12 crop_mode: "square" context_pad: 2', 'crop_size: 13 mirror: true mean_file: "mean.binaryproto"'
+    ),
+    "windows_plain": _windows("batch_size: 5 fg_fraction: 0", "crop_size: 9 mean_value: 7 scale: 0.5"),
     "hdf5": _hdf5("one.txt"),
     "hdf5_two": _hdf5("two.txt"),
     "hdf5_shuffled": _hdf5("one.txt", "shuffle: true"),
@@ -101,7 +122,24 @@ def make_inputs() -> dict[str, bytes]:
     exif[0x0112] = 6  # turned by a quarter
     files["im/turned.jpg"] = encoded(image(19, 31, 3), "JPEG", exif=exif.tobytes())
     files["list.txt"] = "".join([*lines, "im/turned.jpg 77\n"]).encode()
+    files["windows.txt"] = window_file(random).encode()
     return files
+
+
+def window_file(random: np.random.RandomState) -> str:
+    """Windows of the images without a blank in their names: the whole, a pixel, the edges, and some at random."""
+    sizes = {f"im/b{i}.png": (16 + i, 33 - i) for i in range(0, 13, 2)}
+    sizes["im/turned.jpg"] = (31, 19)  # as its EXIF shows it
+    text = ""
+    for index, (name, (height, width)) in enumerate(sizes.items()):
+        boxes = [(0, 0, width - 1, height - 1), (width - 1, 0, width - 1, 0), (0, height - 5, 6, height - 1)]
+        for _ in range(8):
+            x, y = np.sort(random.randint(0, width, 2)), np.sort(random.randint(0, height, 2))
+            boxes.append((x[0], y[0], x[1], y[1]))
+        lines = [f"{random.randint(1, 20)} {random.randint(0, 9) / 8:g} {' '.join(map(str, box))}\n" for box in boxes]
+        dimensions = f"3 {height} {width}" if index % 2 else f"3\n{height}\n{width}"  # any white space will do
+        text += f"# {index}\n{name}\n{dimensions}\n{len(boxes)}\n" + "".join(lines)
+    return text
 
 
 def lay_out(files: dict[str, bytes]) -> None:
@@ -113,7 +151,7 @@ def lay_out(files: dict[str, bytes]) -> None:
     databases: dict[str, list[bytes]] = {}
     for name, content in files.items():
         folder = name.split("/")[0]
-        if folder in ("im", "list.txt"):
+        if folder in ("im", "list.txt", "windows.txt"):
             Path(name).parent.mkdir(exist_ok=True)
             Path(name).write_bytes(content)
         else:
@@ -127,6 +165,9 @@ def lay_out(files: dict[str, bytes]) -> None:
         with h5py.File(f"{k}.h5", "w") as file:
             file["data"] = (np.arange(count * 6).reshape(count, 2, 3) + 100 * k).astype(np.float64)
             file["label"] = np.arange(count, dtype=np.int32).reshape(count, 1) + 50 * k
+    mean = caffe_pb2.BlobProto(num=1, channels=3, height=17, width=18)
+    mean.data.extend(np.arange(3 * 17 * 18) / 4)
+    Path("mean.binaryproto").write_bytes(mean.SerializeToString())
     Path("one.txt").write_text("1.h5\n")
     Path("two.txt").write_text("0.h5\n1.h5\n")
 
@@ -173,7 +214,8 @@ if __name__ == "__main__":
     inputs = make_inputs()
     if Path(sys.argv[1]).is_file():  # the files stay as they are
         with np.load(sys.argv[1]) as stored:
-            inputs = {key[len("file|") :]: stored[key].tobytes() for key in stored if key.startswith("file|")}
+            old = {key[len("file|") :]: stored[key].tobytes() for key in stored if key.startswith("file|")}
+        inputs = {**inputs, **old}
     results = {f"file|{name}": np.frombuffer(content, np.uint8) for name, content in inputs.items()}
     script, out = Path(__file__).resolve(), Path(sys.argv[1]).resolve()
     with tempfile.TemporaryDirectory() as folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,17 @@ def test_drawing(net: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert text.count("->") == 7
     for said in ('"ip (InnerProduct)"', "ip_blob", '"4"', caffe.draw.NEURON_LAYER_STYLE["fillcolor"], "rankdir=TB"):
         assert said in text, said
+
+
+def test_the_layer_types_are_real_caffes() -> None:
+    types = caffe.layer_type_list()
+    assert len(types) == len(set(types)) == 61
+    real = Path(ROOT) / ".caffe" / "bin" / "python"
+    if real.exists():
+        script = "import caffe; print(*caffe.layer_type_list())"
+        quiet = {**os.environ, "GLOG_minloglevel": "2"}
+        done = subprocess.run([real, "-W", "ignore", "-c", script], capture_output=True, text=True, env=quiet)
+        assert set(done.stdout.split()) == set(types)
 
 
 def test_small_things() -> None:

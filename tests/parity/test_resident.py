@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,11 +70,15 @@ def test_as_from_the_thread(
 def test_only_bytes_on_a_gpu_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.zeros((3, 5, 7), np.uint8)
     gpu = torch.device("cuda", 0)
+
+    def reader(count: int) -> Any:
+        return SimpleNamespace(count=count)
+
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1000 * pixels.nbytes, 1 << 40))
-    assert resident.fits(gpu, 600, pixels)
-    assert not resident.fits(gpu, 601, pixels)
-    assert not resident.fits(gpu, 600, pixels.astype(np.float32))
-    assert not resident.fits(torch.device("cpu"), 1, pixels)
+    assert resident.fits(gpu, reader(600), pixels)
+    assert not resident.fits(gpu, reader(601), pixels)
+    assert not resident.fits(gpu, reader(600), pixels.astype(np.float32))
+    assert not resident.fits(torch.device("cpu"), reader(1), pixels)
 
 
 def test_a_record_of_another_shape_is_named(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_shuffles_reach_every_order() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--backend=leveldb"], "known: lmdb"),
+        (["--backend=hdf5"], "known: lmdb, leveldb"),
         (["--check_size"], "Incorrect data field size"),
     ],
 )

@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """The nets that people use Caffe for, written by a small builder from their papers' tables, as parity cases.
 
 Each at its own input size with a batch of one, its fillers drawing from the seed, so that both engines start from the
@@ -16,10 +15,17 @@ from parity import Case, run_case
 
 
 class Builder:
-    """Prototxt text, layer by layer; each method returns its top's name."""
+    """Prototxt text, layer by layer; each method returns its top's name.
 
-    def __init__(self) -> None:
+    ``fillers`` replaces the text of a layer's fillers, by its name: ``weight_filler {...} bias_filler {...}``.
+    """
+
+    def __init__(self, fillers: dict[str, str] | None = None) -> None:
         self.text = ""
+        self.fillers = fillers or {}
+
+    def filler(self, name: str, kind: str) -> str:
+        return self.fillers.get(name, f'weight_filler {{ type: "{kind}" }} bias_filler {{ value: 0.1 }}')
 
     def layer(self, kind: str, name: str, bottoms: str | tuple[str, ...], more: str = "", top: str = "") -> str:
         bottoms = (bottoms,) if isinstance(bottoms, str) else bottoms
@@ -43,7 +49,7 @@ class Builder:
             name,
             bottom,
             f"convolution_param {{ num_output: {outputs} kernel_size: {kernel} stride: {stride} pad: {pad} "
-            f'group: {group} weight_filler {{ type: "msra" }} bias_filler {{ value: 0.1 }} {more} }}',
+            f"group: {group} {self.filler(name, 'msra')} {more} }}",
         )
 
     def relu(self, bottom: str) -> str:
@@ -75,7 +81,7 @@ class Builder:
             "InnerProduct",
             name,
             bottom,
-            f'inner_product_param {{ num_output: {outputs} weight_filler {{ type: "xavier" }} bias_filler {{ value: 0.1 }} }}',
+            f"inner_product_param {{ num_output: {outputs} {self.filler(name, 'xavier')} }}",
         )
 
     def dropout(self, bottom: str, ratio: float = 0.5) -> str:
@@ -192,7 +198,7 @@ def resnet50(b: Builder) -> None:
     b.loss(b.fc("fc1000", b.pool("pool5", x, 7, 1, "AVE"), 1000))
 
 
-def squeezenet(b: Builder) -> None:
+def squeezenet(b: Builder, classes: int = 1000) -> None:
     def fire(name: str, x: str, squeeze: int, expand: int) -> str:
         x = b.conv_relu(f"{name}/squeeze", x, squeeze, 1)
         parts = (
@@ -206,7 +212,7 @@ def squeezenet(b: Builder) -> None:
     x = b.pool("pool5", fire("fire5", fire("fire4", x, 32, 128), 32, 128))
     x = fire("fire7", fire("fire6", x, 48, 192), 48, 192)
     x = b.dropout(fire("fire9", fire("fire8", x, 64, 256), 64, 256))
-    b.loss(b.pool("pool10", b.conv_relu("conv10", x, 1000, 1), 0, how="AVE"))
+    b.loss(b.pool("pool10", b.conv_relu("conv10", x, classes, 1), 0, how="AVE"))
 
 
 def mobilenet(b: Builder) -> None:

@@ -17,7 +17,7 @@ def _cv2() -> Any:
         raise FoolCaffeError(
             "decoding images needs OpenCV, which is not installed", "pip install opencv-python-headless"
         ) from None
-    cv2.setLogLevel(0) if hasattr(cv2, "setLogLevel") else None  # what is wrong is said by our own error
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said by our own error
     return cv2
 
 
@@ -62,6 +62,25 @@ def read(path: str, height: int = 0, width: int = 0, color: bool = True) -> NDAr
     except cv2.error as error:
         raise FoolCaffeError(f"the image {path!r} cannot be decoded: {error.err}") from None
     return _planes(image, f"the image {path!r}")
+
+
+def cut_and_warp(
+    pixels: NDArray[np.uint8], corners: tuple[int, int, int, int], height: int, width: int
+) -> NDArray[np.uint8]:
+    """A part of an image, resized bilinearly without smoothing.
+
+    Args:
+        pixels: channels × rows × columns.
+        corners: x1, y1, x2, y2 of the part, ends included, inside the image.
+        height: of the result.
+        width: of the result.
+
+    Returns:
+        channels × height × width.
+    """
+    x1, y1, x2, y2 = corners
+    part = np.ascontiguousarray(pixels[:, y1 : y2 + 1, x1 : x2 + 1].transpose(1, 2, 0))
+    return _planes(_cv2().resize(part, (width, height)), "the part")
 
 
 def _planes(image: Any, where: str) -> NDArray[np.uint8]:

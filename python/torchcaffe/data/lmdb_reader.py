@@ -45,8 +45,10 @@ class LmdbReader:
             self._environment: Any = lmdb.open(self.path, readonly=True, lock=False, readahead=True, max_readers=64)
             self._transaction: Any = self._environment.begin(buffers=True)
         except lmdb.Error as error:
+            leveldb = (Path(path) / "CURRENT").is_file()
             raise FoolCaffeError(
-                f"{self.path!r} is no readable LMDB: {error}", "is it half written, or another format?"
+                f"{self.path!r} is no readable LMDB: {error}",
+                "it is a LevelDB: say backend: LEVELDB" if leveldb else "is it half written, or another format?",
             ) from None
         stat = self._environment.stat()
         needed = (self._environment.info()["last_pgno"] + 1) * stat["psize"]
@@ -62,18 +64,22 @@ class LmdbReader:
             )
         _open[key] = self
 
-    def records(self) -> Iterator[tuple[bytes, memoryview]]:
-        """Key and value of every record, in key order, without end. A value is valid until the next one is taken.
+    def once(self) -> Iterator[tuple[bytes, memoryview]]:
+        """Key and value of every record, in key order. A value is valid until the next one is taken.
 
         Raises:
             FoolCaffeError: the database is damaged.
         """
+        cursor = self._transaction.cursor()
+        try:
+            found = cursor.first()
+            while found:
+                yield bytes(cursor.key()), cursor.value()
+                found = cursor.next()
+        except lmdb.Error as error:
+            raise FoolCaffeError(f"the LMDB {self.path!r} is damaged: {error}", "build it again") from None
+
+    def records(self) -> Iterator[tuple[bytes, memoryview]]:
+        """The same without end."""
         while True:
-            cursor = self._transaction.cursor()
-            try:
-                found = cursor.first()
-                while found:
-                    yield bytes(cursor.key()), cursor.value()
-                    found = cursor.next()
-            except lmdb.Error as error:
-                raise FoolCaffeError(f"the LMDB {self.path!r} is damaged: {error}", "build it again") from None
+            yield from self.once()

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from foolcaffe.errors import FoolCaffeError
+from torchcaffe.data.database import Reader
 from torchcaffe.data.datum import read_datum
-from torchcaffe.data.lmdb_reader import LmdbReader
 from torchcaffe.data.transformer import Transformer
 
 SHARE = 0.6
@@ -21,16 +21,19 @@ SHARE = 0.6
 _CHUNK = 4096
 
 
-def fits(device: torch.device, count: int, pixels: NDArray[Any]) -> bool:
-    """Are these records bytes that fit into the GPU's free memory? Never on the CPU, whose page cache does the same."""
+def fits(device: torch.device, reader: Reader, pixels: NDArray[Any]) -> bool:
+    """Would all records, bytes like the first, fit into the GPU's free memory?
+
+    Never on the CPU, whose page cache does the same.
+    """
     if device.type != "cuda" or pixels.dtype != np.uint8:
         return False
     free, _ = torch.cuda.mem_get_info(device)
-    return count * pixels.nbytes <= SHARE * free
+    return reader.count * pixels.nbytes <= SHARE * free
 
 
 def load(
-    reader: LmdbReader, color: bool | None, shape: tuple[int, ...], device: torch.device
+    reader: Reader, color: bool | None, shape: tuple[int, ...], device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """All records: bytes, N × channels × height × width, and labels, N floats, on the device.
 
@@ -40,7 +43,7 @@ def load(
     pixels = torch.empty((reader.count, *shape), dtype=torch.uint8, device=device)
     labels = np.empty(reader.count, np.float32)
     chunk = np.empty((min(_CHUNK, reader.count), *shape), np.uint8)
-    for i, (key, value) in zip(range(reader.count), reader.records()):
+    for i, (key, value) in enumerate(reader.once()):
         record = read_datum(value, key, reader.path, color)
         if record.pixels.shape != shape or record.pixels.dtype != np.uint8:
             raise FoolCaffeError(

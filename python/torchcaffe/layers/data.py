@@ -10,12 +10,11 @@ import torch
 
 from torchcaffe import common
 from torchcaffe.data import resident
+from torchcaffe.data.database import Reader, open_database
 from torchcaffe.data.datum import Record, read_datum
-from torchcaffe.data.lmdb_reader import LmdbReader
 from torchcaffe.data.prefetch import Prefetcher
 from torchcaffe.data.transformer import Transformer
 from torchcaffe.layers.base import Blobs, Layer
-from torchcaffe.proto import caffe_pb2
 
 
 class Data(Layer):
@@ -23,7 +22,8 @@ class Data(Layer):
 
     data N × C × H × W; label N. With several solvers each takes its share of the records in turn.
 
-    Differs from Caffe in: LEVELDB is refused; a record of another shape than the first is an error (so it is there).
+    Differs from Caffe in: a LevelDB is not written to; a record of another shape than the first is an error (as it is
+    there).
     """
 
     exact_num_bottom: ClassVar[int | None] = 0
@@ -37,13 +37,11 @@ class Data(Layer):
             FoolCaffeError: the database or the transformation is not usable.
         """
         param = self.param.data_param
-        if param.backend != caffe_pb2.DataParameter.LMDB:
-            raise self.fail("backend LEVELDB is not supported", "convert the data to LMDB and say backend: LMDB")
         if not param.batch_size:
             raise self.fail("data_param.batch_size must be positive")
         transformer = Transformer(self.param.transform_param, self.phase)
         transformer.init_rand()
-        reader = LmdbReader(param.source)
+        reader = open_database(param.source, param.backend)
         color = self._color()
         first = next(_records(reader, color))
         shape = transformer.output_shape(first.pixels.shape)
@@ -53,7 +51,7 @@ class Data(Layer):
         # Caffe draws a second time for the transformer, and once for the thread's own generator
         transformer.init_rand()
         common.generator().draw()
-        if resident.fits(self.device, reader.count, first.pixels) and common.solver_count() == 1:
+        if common.solver_count() == 1 and resident.fits(self.device, reader, first.pixels):
             pixels, labels = resident.load(reader, color, first.pixels.shape, self.device)
             self._take = resident.Resident(pixels, labels, transformer, param.batch_size).make
         else:
@@ -87,7 +85,7 @@ class _Batches:
     def __init__(
         self,
         layer: Layer,
-        reader: LmdbReader,
+        reader: Reader,
         transformer: Transformer,
         first: Record,
         shape: tuple[int, int, int],
@@ -121,6 +119,6 @@ class _Batches:
         return torch.from_numpy(data), torch.from_numpy(labels)
 
 
-def _records(reader: LmdbReader, color: bool | None) -> Iterator[Record]:
+def _records(reader: Reader, color: bool | None) -> Iterator[Record]:
     for key, value in reader.records():
         yield read_datum(value, key, reader.path, color)

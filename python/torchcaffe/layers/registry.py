@@ -68,6 +68,7 @@ from torchcaffe.layers.swish import Swish
 from torchcaffe.layers.tanh import TanH
 from torchcaffe.layers.threshold import Threshold
 from torchcaffe.layers.tile import Tile
+from torchcaffe.layers.window_data import WindowData
 
 LAYERS: dict[str, type[Layer]] = {
     "AbsVal": AbsVal,
@@ -130,6 +131,7 @@ LAYERS: dict[str, type[Layer]] = {
     "TanH": TanH,
     "Threshold": Threshold,
     "Tile": Tile,
+    "WindowData": WindowData,
 }
 
 

@@ -1,4 +1,4 @@
-"""``compute_image_mean``: the mean image of an LMDB, as a binaryproto. Source: ``tools/compute_image_mean.cpp``.
+"""``compute_image_mean``: the mean image of a database, as a binaryproto. Source: ``tools/compute_image_mean.cpp``.
 
 The sum is a float32 in the database's order, so that past 2²⁴ it rounds as Caffe's does; then one division.
 """
@@ -13,32 +13,33 @@ from numpy.typing import NDArray
 
 from foolcaffe.errors import FoolCaffeError
 from torchcaffe import log
+from torchcaffe.data.database import open_database
 from torchcaffe.data.datum import Record, read_datum
-from torchcaffe.data.lmdb_reader import LmdbReader
 from torchcaffe.proto import caffe_pb2
 from torchcaffe.prototxt import save_binary
 from torchcaffe.tools import flags
 from torchcaffe.tools.program import CheckError, run
 
-USAGE = """compute_image_mean: Compute the mean_image of a set of images given by a lmdb
+USAGE = """compute_image_mean: Compute the mean_image of a set of images given by a leveldb/lmdb
 Usage:
     compute_image_mean [FLAGS] INPUT_DB [OUTPUT_FILE]
 """
-FLAGS = (flags.Flag("backend", "lmdb", "The backend {lmdb} containing the images"),)
+FLAGS = (flags.Flag("backend", "lmdb", "The backend {leveldb, lmdb} containing the images"),)
+BACKENDS = {"lmdb": caffe_pb2.DataParameter.LMDB, "leveldb": caffe_pb2.DataParameter.LEVELDB}
 REPORT_EVERY = 10000
 
 
-def mean_image(database: str) -> NDArray[np.float32]:
+def mean_image(database: str, backend: str = "lmdb") -> NDArray[np.float32]:
     """The mean of all records, channels × height × width.
 
     Raises:
         FoolCaffeError: the database cannot be read, or its records differ in size.
     """
-    reader = LmdbReader(database)
-    log.info("db_lmdb.cpp:35", "Opened lmdb %s", database)
+    reader = open_database(database, BACKENDS[backend])
+    log.info("db_lmdb.cpp:35" if backend == "lmdb" else "db_leveldb.cpp:18", "Opened %s %s", backend, database)
     total: NDArray[np.float32] | None = None
     count = 0
-    for (key, value), _ in zip(reader.records(), range(reader.count)):
+    for key, value in reader.once():
         pixels = _record(value, key, database).pixels
         if total is None:
             log.info("compute_image_mean.cpp:70", "Starting iteration")
@@ -56,7 +57,7 @@ def mean_image(database: str) -> NDArray[np.float32]:
     if count % REPORT_EVERY:
         log.info("compute_image_mean.cpp:101", "Processed %d files.", count)
     if total is None:
-        raise FoolCaffeError(f"the LMDB {database!r} has no records")
+        raise FoolCaffeError(f"the database {database!r} has no records")
     return np.asarray(total / np.float32(count))
 
 
@@ -70,9 +71,9 @@ def compute(values: dict[str, Any], database: str, output: str = "") -> int:
     Raises:
         FoolCaffeError: the database is wrong or the file cannot be written.
     """
-    if values["backend"] != "lmdb":
-        raise CheckError("db.cpp:36", f"Unknown database backend {values['backend']!r} (known: lmdb)")
-    mean = mean_image(database)
+    if values["backend"] not in BACKENDS:
+        raise CheckError("db.cpp:36", f"Unknown database backend {values['backend']!r} (known: {', '.join(BACKENDS)})")
+    mean = mean_image(database, values["backend"])
     channels, height, width = mean.shape
     if output:
         log.info("compute_image_mean.cpp:108", "Write to %s", output)

@@ -1,7 +1,7 @@
-"""``convert_imageset``: an LMDB of Datums from a list of images. Source: ``tools/convert_imageset.cpp``.
+"""``convert_imageset``: an LMDB or LevelDB of Datums from a list of images. Source: ``tools/convert_imageset.cpp``.
 
 Keys, values and commits are real Caffe's: key ``%08d_<path>`` by line, so that an unreadable image leaves a gap; it is
-said and skipped. Differs from Caffe in: only LMDB; a full disk or a list that is not there is an error.
+said and skipped. Differs from Caffe in: a full disk or a list that is not there is an error.
 """
 
 from __future__ import annotations
@@ -10,39 +10,34 @@ import re
 import secrets
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import lmdb
-
-from foolcaffe.errors import FoolCaffeError
 from torchcaffe import log
 from torchcaffe.prototxt import read_bytes
 from torchcaffe.rng import Generator
 from torchcaffe.tools import flags
 from torchcaffe.tools.images import image_datum
 from torchcaffe.tools.program import CheckError, run
+from torchcaffe.tools.writers import WRITERS
 
-USAGE = """convert_imageset: Convert a set of images to the lmdb format used as input for Caffe.
+USAGE = """convert_imageset: Convert a set of images to the lmdb/leveldb format used as input for Caffe.
 Usage:
     convert_imageset [FLAGS] ROOTFOLDER/ LISTFILE DB_NAME"""
 
 FLAGS = (
     flags.Flag("gray", False, "When this option is on, treat images as grayscale ones"),
     flags.Flag("shuffle", False, "Randomly shuffle the order of images and their labels"),
-    flags.Flag("backend", "lmdb", "The backend {lmdb} for storing the result"),
+    flags.Flag("backend", "lmdb", "The backend {lmdb, leveldb} for storing the result"),
     flags.Flag("resize_width", 0, "Width images are resized to"),
     flags.Flag("resize_height", 0, "Height images are resized to"),
     flags.Flag("check_size", False, "When this option is on, check that all the datum have the same size"),
     flags.Flag("encoded", False, "When this option is on, the encoded image will be save in datum"),
     flags.Flag("encode_type", "", "Optional: What type should we encode the image as ('png','jpg',...)."),
 )
-COMMIT_EVERY = 1000
-_MAP_SIZE = 1 << 40
 
 
 def convert(values: dict[str, Any], root: str, listing: str, database: str) -> int:
-    """Build the LMDB; the exit code.
+    """Build the database; the exit code.
 
     Raises:
         FoolCaffeError: the list cannot be read, or the database is there already or cannot be written.
@@ -54,10 +49,9 @@ def convert(values: dict[str, Any], root: str, listing: str, database: str) -> i
     log.info("convert_imageset.cpp:89", "A total of %d images.", len(lines))
     if values["encode_type"] and not values["encoded"]:
         log.info("convert_imageset.cpp:92", "encode_type specified, assuming encoded=true.")
-    if values["backend"] != "lmdb":
-        raise CheckError("db.cpp:36", f"Unknown database backend {values['backend']!r} (known: lmdb)")
-    writer = _Writer(database)
-    with writer:
+    if values["backend"] not in WRITERS:
+        raise CheckError("db.cpp:36", f"Unknown database backend {values['backend']!r} (known: {', '.join(WRITERS)})")
+    with WRITERS[values["backend"]](database) as writer:
         for number, datum in _datums(values, root, lines):
             key = b"%08d_" % number + lines[number][0]
             writer.put(key, datum.SerializeToString(deterministic=True))
@@ -119,59 +113,6 @@ def _datums(values: dict[str, Any], root: str, lines: list[tuple[bytes, int]]) -
                 )
             size = expected
         yield number, datum
-
-
-class _Writer:
-    """A new LMDB; commits every thousand records and at the end, and says so."""
-
-    def __init__(self, path: str) -> None:
-        try:
-            Path(path).mkdir(mode=0o744)
-        except OSError as error:
-            raise CheckError(
-                "db_lmdb.cpp:13", f"mkdir(source.c_str(), 0744) == 0 (-1 vs. 0) mkdir {path} failed: {error.strerror}"
-            ) from None
-        self._path = path
-        try:
-            self._environment: Any = lmdb.open(path, map_size=_MAP_SIZE, max_dbs=0, mode=0o664)
-            self._transaction: Any = self._environment.begin(write=True)
-        except lmdb.Error as error:
-            raise self._fail(error) from None
-        self._count = 0
-        log.info("db_lmdb.cpp:35", "Opened lmdb %s", path)
-
-    def put(self, key: bytes, value: bytes) -> None:
-        """Store a record; a key that is there already gets the new value."""
-        try:
-            self._transaction.put(key, value)
-        except lmdb.Error as error:
-            raise self._fail(error) from None
-        self._count += 1
-        if self._count % COMMIT_EVERY == 0:
-            self._commit()
-            self._transaction = self._environment.begin(write=True)
-
-    def _commit(self) -> None:
-        try:
-            self._transaction.commit()
-        except lmdb.Error as error:
-            raise self._fail(error) from None
-        log.info("convert_imageset.cpp:153", "Processed %d files.", self._count)
-
-    def _fail(self, error: Exception) -> FoolCaffeError:
-        return FoolCaffeError(f"writing the LMDB {self._path!r} failed: {error}", "is the disk full?")
-
-    def __enter__(self) -> _Writer:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        try:
-            if kind is None and self._count % COMMIT_EVERY:
-                self._commit()
-            elif kind is None or self._count % COMMIT_EVERY:
-                self._transaction.abort()
-        finally:
-            self._environment.close()
 
 
 def main(arguments: list[str] | None = None) -> int:
