@@ -85,7 +85,7 @@ doctor:  ## engines, versions, GPU and whether a product on it is right, room fo
 	$(or $(wildcard $(PYTHON)),python3) -m foolcaffe.doctor --dataset $(DATASET) --gpu $(GPU) $(if $(IMAGES),--images "$(IMAGES)")
 
 # every core; a file's tests stay together, for they share what they built
-PYTEST := -q -p no:cacheprovider -n auto --dist loadfile
+PYTEST := -q -p no:cacheprovider -n auto --dist loadfile --no-loadscope-reorder
 
 test: .venv/READY .caffe/TESTS  ## the whole test suite, in both Python environments
 	FOOLCAFFE_ENGINE= .venv/bin/python -m pytest $(PYTEST)

@@ -69,7 +69,7 @@ def theirs(problem: Path, out: Path, only: str | None) -> None:
         loss, shape = torch.nn.CrossEntropyLoss(), tuple(images.shape[1:])
         classifier = PyTorchClassifier(model, loss=loss, input_shape=shape, nb_classes=len(offsets), clip_values=(0, 1))
         attack = CarliniL2Method(
-            classifier, targeted=True, max_iter=100, binary_search_steps=9, batch_size=100, verbose=False
+            classifier, targeted=True, max_iter=10, binary_search_steps=9, batch_size=100, verbose=False
         )
         return torch.tensor(attack.generate(images.numpy(), y=np.eye(len(offsets), dtype=np.float32)[targets.numpy()]))
 
@@ -79,7 +79,7 @@ def theirs(problem: Path, out: Path, only: str | None) -> None:
         "foolbox FMN L2, 1000 steps": foolbox_of(lambda a: a.L2FMNAttack(steps=1000)),
         "foolbox C&W, 9 x 1000 steps": foolbox_of(lambda a: a.L2CarliniWagnerAttack(binary_search_steps=9, steps=1000)),
         "torchattacks CW, 1000 steps": torchattacks_cw,
-        "ART C&W, 9 x 100 steps": art_cw,
+        "ART C&W, 9 x 10 steps": art_cw,
     }
     saved: dict[str, Any] = {}
     for name, attack in runs.items():
