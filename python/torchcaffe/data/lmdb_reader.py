@@ -11,6 +11,7 @@ from typing import Any, Union
 import lmdb
 
 from foolcaffe.errors import FoolCaffeError
+from torchcaffe.data.lmdb_pages import Damaged, Pages
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -62,22 +63,41 @@ class LmdbReader:
             raise FoolCaffeError(
                 f"the LMDB {self.path!r} has no records", "was building it interrupted? build it again"
             )
+        info = self._environment.info()
+        self._snapshot = (stat["psize"], info["last_pgno"], info["last_txnid"], stat["depth"])
+        self._file = (Path(path) / "data.mdb").open("rb", buffering=0)
+        weakref.finalize(self, self._file.close)
         _open[key] = self
 
     def once(self) -> Iterator[tuple[bytes, memoryview]]:
         """Key and value of every record, in key order. A value is valid until the next one is taken.
 
+        LMDB has no checksums, and trusts its pages: they are checked before it sees them. Keys must rise, and as many
+        come as the database says it has. What cannot be told is a flipped bit within a value or at a key's end.
+
         Raises:
             FoolCaffeError: the database is damaged.
         """
-        cursor = self._transaction.cursor()
+        count, before = 0, b""
         try:
-            found = cursor.first()
-            while found:
-                yield bytes(cursor.key()), cursor.value()
-                found = cursor.next()
-        except lmdb.Error as error:
-            raise FoolCaffeError(f"the LMDB {self.path!r} is damaged: {error}", "build it again") from None
+            pages = Pages(self._file, *self._snapshot)
+            cursor = self._transaction.cursor()
+            for records in pages.leaves():
+                for _ in range(records):
+                    if not (cursor.next() if count else cursor.first()):
+                        break
+                    key = bytes(cursor.key())
+                    if count and key <= before:
+                        raise self._damaged(f"the key {key!r} comes after {before!r}")
+                    yield key, cursor.value()
+                    count, before = count + 1, key
+        except (lmdb.Error, Damaged) as error:
+            raise self._damaged(str(error)) from None
+        if count != self.count:
+            raise self._damaged(f"{count} records were found, it says it has {self.count}")
+
+    def _damaged(self, said: str) -> FoolCaffeError:
+        return FoolCaffeError(f"the LMDB {self.path!r} is damaged: {said}", "build it again")
 
     def records(self) -> Iterator[tuple[bytes, memoryview]]:
         """The same without end."""
