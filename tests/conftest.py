@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from helpers import ENGINE, PROGRAMS, ROAD_ENGINE, ROOT, SHARED, TORCH_PROGRAMS, Road, make, run
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell in the background; what tests start would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
