@@ -10,7 +10,6 @@ import pytest
 
 from helpers import ENGINE, PROGRAMS, ROAD_ENGINE, ROOT, SHARED, TORCH_PROGRAMS, Road, make, run
 
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell in the background; what tests start would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
