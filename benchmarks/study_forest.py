@@ -80,11 +80,12 @@ def main() -> None:
         net = SklearnScores(model, train.shape[1:])
         right = np.flatnonzero(net.probabilities(val).argmax(axis=1) == truth)
         accuracy = len(right) / len(val)
+        spread = right[np.linspace(0, len(right) - 1, min(options.images, len(right))).astype(int)]  # over all classes
         for method in ("local", "square") if name.startswith("Random") else ("local",):
             for goal in ("any other", "a random target") if name.startswith("Random") else ("any other",):
                 rng = np.random.default_rng(0)
                 results = []
-                for i in right[: options.images]:
+                for i in spread:
                     label = int(truth[i])
                     target = int(rng.choice(np.setdiff1d(np.arange(len(classes)), [label])))
                     criterion = Criterion(label=label) if goal == "any other" else Criterion(target)
@@ -108,7 +109,10 @@ def main() -> None:
 
 def draw(path: Path, shown: list, names: list[str]) -> None:
     """Three images fooled into anything and three into a target: before, change, after."""
-    chosen = [s for s in shown if s[0] == "any other"][:3] + [s for s in shown if s[0] != "any other"][:3]
+    kinds = [s for s in shown if s[0] == "any other"], [s for s in shown if s[0] != "any other"]
+    chosen = [
+        kind[i] for kind in kinds for i in sorted({*np.linspace(0, len(kind) - 1, 3).astype(int).tolist()}) if kind
+    ]
     with styled():
         figure = Figure(figsize=(9.2, 5.2))
         axes = figure.subplots(3, len(chosen), squeeze=False)
