@@ -18,7 +18,7 @@ LIMIT = 2_000_000
 """Bytes of all figures together."""
 WIDTHS = (1100, 1000, 900, 800, 700, 600)
 """The widest of these, in pixels, at which they keep within it is taken."""
-COLOURS = 64
+COLOURS = 128
 
 
 def write_light(path: Path, about: About, records: list[Record], folder: Path) -> None:
