@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from helpers import Road, run, succeeds
+from helpers import ROOT, Road, run, succeeds
 from study.reports import hostile
 
 FLAGS = [
@@ -98,6 +98,17 @@ def test_no_script_can_run(browser: Any, tmp_path: Path) -> None:
     browser.get(path.as_uri())
     assert browser.title != "ran"
     assert any("Content Security Policy" in e["message"] for e in browser.get_log("browser"))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_published_report(browser: Any, width: int) -> None:
+    seen = look(browser, ROOT / "docs" / "study" / "tiny-imagenet.html", width)
+    assert seen["requests"] == []
+    assert seen["console"] == []
+    assert seen["problems"] == []
+    assert len(seen["images"]) >= 10
+    assert all(alt and wide > 300 and done for alt, wide, done in seen["images"])
+    assert seen["width"] <= width
 
 
 @pytest.mark.slow
