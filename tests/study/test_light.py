@@ -61,13 +61,13 @@ def test_numbers_figures_and_what_is_left_out(tmp_path: Path) -> None:
 
 
 def test_large_figures_are_made_to_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(light, "LIMIT", 20_000)
+    monkeypatch.setattr(light, "LIMIT", 30_000)
     monkeypatch.setattr(light, "WIDTHS", (200, 100, 70))
     path = tmp_path / "docs" / "colours.html"
     light.write_light(path, ABOUT, [record(tmp_path, "first", side=70, count=5)], tmp_path)
     pictures = [base64.b64decode(u) for u in re.findall(r"base64,([^\"]+)\" alt", path.read_text("utf-8"))]
     assert [Image.open(io.BytesIO(p)).width for p in pictures] == [100] * 5
-    assert 10_000 < sum(map(len, pictures)) <= 20_000
+    assert 10_000 < sum(map(len, pictures)) <= 30_000
 
 
 def test_what_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

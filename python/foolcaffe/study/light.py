@@ -11,6 +11,7 @@ from PIL import Image
 
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.files import write_json
+from foolcaffe.study.lab import paletted
 from foolcaffe.study.record import Record, jsonable
 from foolcaffe.study.report import About, write_report
 
@@ -18,7 +19,6 @@ LIMIT = 2_000_000
 """Bytes of all figures together."""
 WIDTHS = (1100, 1000, 900, 800, 700, 600)
 """The widest of these, in pixels, at which they keep within it is taken."""
-COLOURS = 128
 
 
 def write_light(path: Path, about: About, records: list[Record], folder: Path) -> None:
@@ -78,5 +78,5 @@ def _small(path: Path, width: int) -> bytes:
     if drawn.width > width:
         drawn = drawn.resize((width, round(drawn.height * width / drawn.width)), Image.Resampling.LANCZOS)
     out = io.BytesIO()
-    drawn.quantize(COLOURS, dither=Image.Dither.NONE).save(out, format="PNG", optimize=True)
+    paletted(drawn).save(out, format="PNG", optimize=True)
     return out.getvalue()
