@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ COMMIT_EVERY = 1000
 _MAP_SIZE = 1 << 40
 
 
-class Writer:
+class Writer(ABC):
     """A new database; commits every thousand records and at the end, and says so. A context.
 
     Args:
@@ -35,21 +36,21 @@ class Writer:
         self._path, self._count = path, 0
         self.create()
 
+    @abstractmethod
     def create(self) -> None:
         """Make the database and begin a transaction."""
-        raise NotImplementedError
 
+    @abstractmethod
     def store(self, key: bytes, value: bytes) -> None:
         """Put a record into the transaction."""
-        raise NotImplementedError
 
+    @abstractmethod
     def commit(self, last: bool) -> None:
         """Commit the transaction; begin another unless it is the last."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close(self) -> None:
         """Drop what is not committed, and close."""
-        raise NotImplementedError
 
     def put(self, key: bytes, value: bytes) -> None:
         """Store a record; a key that is there already gets the new value."""
