@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb.locks import locked
 from lmdbs import zoo
 from lmdbs.tools import command, environment, records, run, stream_digest
@@ -180,7 +181,10 @@ def test_lock_is_of_the_file_that_is_there(tmp_path: Path) -> None:
     with locked(tmp_path / "a" / "lock", "it"):
         (tmp_path / "a" / "lock").unlink()  # as publishing does
         with locked(tmp_path / "a" / "lock", "it"):
-            pass
+            third = locked(tmp_path / "a" / "lock", "it")
+            with pytest.raises(FoolCaffeError, match="it is being built by another process"):
+                third.__enter__()
+            assert (tmp_path / "a" / "lock").exists()
 
 
 def test_interrupt(dataset: tuple[Path, Path, str, bytes], tmp_path: Path) -> None:

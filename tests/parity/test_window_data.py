@@ -116,8 +116,11 @@ def test_an_image_that_was_cached_is_not_read_again(folder: Path) -> None:
     net = Net("net.prototxt", TRAIN)
     for name in ("a.png", "b.png"):
         (folder / name).unlink()
+    seen = []
     for _ in range(9):  # more than are read ahead
         net.forward()
+        seen.append(net.blobs["data"].data.copy())
+    assert all(np.ptp(batch) > 0 for batch in seen)
 
 
 def test_where_lines_end_does_not_matter(folder: Path) -> None:

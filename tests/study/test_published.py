@@ -72,13 +72,13 @@ def test_the_numbers_come_out_again(fixture: str, decay: float, request: pytest.
     published = next(r for r in rows("difficulty", "difficulty") if r["weight decay"] == decay)
     found = [
         METHODS["exact"](net, case.start, Criterion(case.target), seed=CASE_SEED)
-        for case in cases(folder.parent, [net], 40)
+        for case in cases(folder.parent, [net], 100)
     ]
     assert all(result.success["image"] for result in found)
     assert published["fooled by the exact attack"] == published["tried"]
-    # a fifth of the images, and other targets where the other nets saw another class
+    # half of the images, and other targets where the other nets saw another class
     again = float(np.median([result.distances.mean for result in found]))
-    assert abs(again / published["exact: median mean |δ|"] - 1) <= 0.3
+    assert abs(again / published["exact: median mean |δ|"] - 1) <= 0.2
 
 
 def test_what_the_post_is_about() -> None:
