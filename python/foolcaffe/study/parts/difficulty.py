@@ -20,12 +20,13 @@ from foolcaffe.study.common import (
     Case,
     cases,
     decay_name,
+    hits,
+    lead_error,
     median,
     monotone,
     plain,
     quartiles,
     stack,
-    standard_error,
 )
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import POST, Check, Claim
@@ -134,7 +135,7 @@ def _measure(lab: Lab, model: TrainedModel, chosen: list[Case], decay: float) ->
     right = [float(p.max()) for p, case in zip(starts, chosen) if p.argmax() == case.label]
     out["right"] = float(np.mean(right)) if right else None
     scored = evaluate(net, model.dataset / "val_lmdb", quiet=True)
-    out["top1"], out["images"] = scored.top1 / scored.images, scored.images
+    out["top1"], out["hits"] = scored.top1 / scored.images, hits(net, model.dataset / "val_lmdb")
     return out
 
 
@@ -145,7 +146,7 @@ def _claims(lab: Lab, found: dict[float, dict[str, Any]]) -> list[Claim]:
     at = [median(f["confidence"][str(BUDGET)]) for f in (low, high)]
     sure = len([m for m in low["sure"] if m <= HARDLY_SEEN]) / low["tried"]
     right = [f["right"] if f["right"] is not None else float("nan") for f in (low, high)]
-    two = 200 * float(np.linalg.norm([standard_error([f["top1"]], f["images"]) for f in (low, high)]))
+    two = 200 * lead_error([low["hits"]], [high["hits"]])
     return [
         Claim(
             "resistant",

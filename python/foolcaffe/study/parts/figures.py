@@ -12,7 +12,7 @@ from foolcaffe.classes import Synset, Synsets
 from foolcaffe.figures import FoolingRow, fooling_figure, top
 from foolcaffe.images import Rgb8, noise
 from foolcaffe.net import Classifier
-from foolcaffe.study.common import CASE_SEED, cases, median
+from foolcaffe.study.common import CASE_SEED, cases, mean, median
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import POST, Check, Claim
 
@@ -59,9 +59,16 @@ def run(lab: Lab) -> list[Claim]:
     lab.table(
         "reached",
         f"Starts that reach {SURE:.0%} confidence in a random class, on PNGs",
-        ["start", "tried", "reached", "median mean |δ| (grey levels)", "median largest change (grey levels)"],
         [
-            [n, f["tried"], len(f["mean"]), median(f["mean"]), median(f["largest"])]
+            "start",
+            "tried",
+            "reached",
+            "median mean |δ| (grey levels)",
+            "median largest change (grey levels)",
+            "noise of that mean |δ| makes it the best class (%)",
+        ],
+        [
+            [n, f["tried"], len(f["mean"]), median(f["mean"]), median(f["largest"]), 100 * mean(f["noise"])]
             for n, f in (("validation images", image), ("uniform noise", chance))
         ],
     )
@@ -103,12 +110,16 @@ def _row(net: Classifier, start: Rgb8, target: Synset, synsets: Synsets) -> tupl
 
 
 def _sizes(net: Classifier, starts: list[tuple[Rgb8, int]]) -> dict[str, Any]:
-    out: dict[str, Any] = {"tried": len(starts), "mean": [], "largest": []}
+    out: dict[str, Any] = {"tried": len(starts), "mean": [], "largest": [], "noise": []}
+    rng = np.random.default_rng(CASE_SEED)
     for start, target in starts:
         result = METHODS["gradient"](net, start, Criterion(target, SURE), seed=CASE_SEED)
         if result.success["image"]:
             out["mean"].append(result.distances.mean)
             out["largest"].append(result.distances.linf)
+            noise = result.distances.mean * rng.choice([-1.0, 1.0], net.shape)
+            noisy = np.rint(np.clip(start.to_bgr().array + noise, 0, 255)).astype(np.float32)
+            out["noise"].append(float(net.probabilities(noisy[None])[0].argmax() == target))
     return out
 
 
@@ -148,14 +159,29 @@ def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, f
             "if we add a small amount “goldfish” weights to the image (top row, middle), suddenly the classifier is "
             "convinced that it’s looking at one with high confidence",
             told(image, "validation images"),
-            [reached(image), Check("median mean |δ|", median(image["mean"]), "≤", SMALL, "grey levels")],
+            [
+                reached(image),
+                Check("median mean |δ|", median(image["mean"]), "≤", SMALL, "grey levels"),
+                Check(
+                    "starts that noise of that size turns into the class",
+                    100 * mean(image["noise"]),
+                    "≤",
+                    5.0,
+                    "%",
+                ),
+            ],
         ),
         Claim(
             "noise",
             POST,
             "We can also start from random noise and achieve the same effect",
             told(chance, "draws of uniform noise"),
-            [reached(chance)],
+            [
+                reached(chance),
+                Check(
+                    "median mean |δ|, over that from images", median(chance["mean"]) / median(image["mean"]), "≤", 2.0
+                ),
+            ],
         ),
         Claim(
             "gradient",
