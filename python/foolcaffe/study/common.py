@@ -149,6 +149,11 @@ def infinite_as_none(values: Sequence[float]) -> list[float | None]:
     return [float(v) if np.isfinite(v) else None for v in values]
 
 
+def percent(share: float) -> str:
+    """As texts print it."""
+    return f"{100 * share:g} %"
+
+
 def decay_name(decay: float) -> str:
     """As figures print it."""
     return f"{decay:g}".replace("10000", "10⁴")

@@ -12,7 +12,7 @@ from foolcaffe.attacks import METHODS, Criterion
 from foolcaffe.attacks.base import Batch, Floats
 from foolcaffe.images import BgrPixels
 from foolcaffe.study import letters
-from foolcaffe.study.common import CASE_SEED, scaled
+from foolcaffe.study.common import CASE_SEED, percent, scaled
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import NOTE, Check, Claim
 from foolcaffe.style import BLUE, GREEN, GREY, ORANGE, styled
@@ -125,7 +125,8 @@ def claims(robust: dict[int, dict[str, Any]]) -> list[Claim]:
     def told(name: str) -> str:
         return (
             f"On letters, {100 * clean[name]:.1f} % are right (bare linear net: {100 * clean['linear']:.1f} %). "
-            f"Changes of at most {LEVELS[at]:g} grey levels, the least tried that leave the bare net {BROKEN:.0%} or "
+            f"Changes of at most {LEVELS[at]:g} grey levels, the least tried that leave the bare net "
+            f"{percent(BROKEN)} or "
             f"less, leave it {100 * knowing['linear']:.0f} %; made on that net they leave this one "
             f"{100 * same[name]:.0f} %, made knowing it {100 * knowing[name]:.0f} % ({len(robust)} seeds, within "
             f"{spread[name]:.0f} points)."

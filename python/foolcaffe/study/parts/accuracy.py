@@ -11,7 +11,7 @@ from foolcaffe.evaluate import evaluate
 from foolcaffe.figures import template_image
 from foolcaffe.study.common import decay_name, hits, lead_error, neighbours, standard_error
 from foolcaffe.study.lab import Lab
-from foolcaffe.study.record import POST, Check, Claim
+from foolcaffe.study.record import POST, Check, Claim, number
 from foolcaffe.style import BLUE, GREEN, GREY, ORANGE, styled
 
 SHOWN = 8
@@ -260,7 +260,7 @@ def _sheets(lab: Lab) -> None:
             row[0].text(
                 -0.1,
                 0.5,
-                f"decay\n{decay_name(decay)}\n±{scale:.1g}",
+                f"decay\n{decay_name(decay)}\n±{number(float(f'{scale:.1g}'))}",
                 transform=row[0].transAxes,
                 ha="right",
                 va="center",

@@ -29,7 +29,7 @@ from foolcaffe.models import TrainedModel
 from foolcaffe.net import Classifier
 from foolcaffe.render import Overrides
 from foolcaffe.study.climb import climb
-from foolcaffe.study.common import CASE_SEED, scaled, stack
+from foolcaffe.study.common import CASE_SEED, percent, scaled, stack
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import POST, Check, Claim, number
 from foolcaffe.study.views import rewritten, sized
@@ -70,7 +70,7 @@ def run(lab: Lab) -> list[Claim]:
     _plot(lab, found)
     lab.table(
         "background",
-        f"A background class, round after round; fooling images are {SURE:.0%} sure of a random class",
+        f"A background class, round after round; fooling images are {percent(SURE)} sure of a random class",
         [
             "net",
             "round",
@@ -231,7 +231,8 @@ def claim(found: dict[str, list[dict[str, Any]]]) -> Claim:
         told.append(
             f"After {last['round']} rounds {name} sees {fed:.0f} % of the {last['images']} fooling images fed to it as "
             f"background, {unseen:.0f} % of unseen ones made on the net before, and {100 * last['lost']:.1f} % of "
-            f"clean images. Fresh attacks turn {100 * last['success']:.0f} % of images into their class, {SURE:.0%} "
+            f"clean images. Fresh attacks turn {100 * last['success']:.0f} % of images into their class, "
+            f"{percent(SURE)} "
             f"sure (before: {100 * first['success']:.0f} %), with a median mean |δ| of {number(after)} grey levels "
             f"(before: {number(before)})."
         )

@@ -12,9 +12,9 @@ from foolcaffe.classes import Synset, Synsets
 from foolcaffe.figures import FoolingRow, fooling_figure, top
 from foolcaffe.images import Rgb8, noise
 from foolcaffe.net import Classifier
-from foolcaffe.study.common import CASE_SEED, cases, mean, median
+from foolcaffe.study.common import CASE_SEED, cases, mean, median, percent
 from foolcaffe.study.lab import Lab
-from foolcaffe.study.record import POST, Check, Claim
+from foolcaffe.study.record import POST, Check, Claim, number
 
 DECAY = 100.0
 SURE = 0.99
@@ -45,7 +45,7 @@ def run(lab: Lab) -> list[Claim]:
         lab.figure(
             key,
             partial(fooling_figure, rows=list(rows), title=f"from {told} to {names}"),
-            f"From {told} to {names}, with {SURE:.0%} confidence",
+            f"From {told} to {names}, with {percent(SURE)} confidence",
             f"Two rows: start, plus a fraction of a template, is the fooling image. {' '.join(said)}",
             "one image" if key == "image" else "one draw",
             seed,
@@ -58,7 +58,7 @@ def run(lab: Lab) -> list[Claim]:
     gradient = lab.step("gradient", lambda: _gradients(net, photo, rng))
     lab.table(
         "reached",
-        f"Starts that reach {SURE:.0%} confidence in a random class, on PNGs",
+        f"Starts that reach {percent(SURE)} confidence in a random class, on PNGs",
         [
             "start",
             "tried",
@@ -104,7 +104,8 @@ def _row(net: Classifier, start: Rgb8, target: Synset, synsets: Synsets) -> tupl
     )
     return (
         row,
-        f"{target.name} goes from {before[target.id]:.1%} to {after[target.id]:.1%} with a mean change of "
+        f"{target.name} goes from {100 * before[target.id]:.1f} % to {100 * after[target.id]:.1f} % with a mean "
+        f"change of "
         f"{change:.1f}.",
     )
 
@@ -144,11 +145,12 @@ def _gradients(net: Classifier, start: Rgb8, rng: np.random.Generator) -> dict[s
 def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, float]) -> list[Claim]:
     def reached(found: dict[str, Any]) -> Check:
         share = 100 * len(found["mean"]) / found["tried"]
-        return Check(f"starts whose PNG reaches {SURE:.0%} confidence in a random class", share, "≥", 95.0, "%")
+        return Check(f"starts whose PNG reaches {percent(SURE)} confidence in a random class", share, "≥", 95.0, "%")
 
     def told(found: dict[str, Any], what: str) -> str:
         return (
-            f"{len(found['mean'])} of {found['tried']} {what} reach {SURE:.0%} confidence in a random class, with a "
+            f"{len(found['mean'])} of {found['tried']} {what} reach {percent(SURE)} confidence in a random "
+            f"class, with a "
             f"median mean |δ| of {median(found['mean']):.1f} grey levels."
         )
 
@@ -187,7 +189,7 @@ def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, f
             "gradient",
             POST,
             "when your score function is a dot product s=wTx, then the gradient on the image x is simply w",
-            f"Caffe’s backward pass and the weight rows differ by {gradient['rows']:.1g} of the largest weight at "
+            f"Caffe’s backward pass and the weight rows differ by {number(gradient['rows'])} of the largest weight at "
             "most.",
             [Check("largest difference over the largest weight", gradient["rows"], "≤", 1e-6)],
         ),
@@ -196,7 +198,7 @@ def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, f
             POST,
             "it is possible to compute the data gradient numerically",
             "Differences of scores along 32 random directions of ±8 grey levels agree with it to "
-            f"{gradient['numeric']:.1g}, "
+            f"{number(gradient['numeric'])}, "
             "relative.",
             [Check("relative L2 difference of the directional derivatives", gradient["numeric"], "≤", 1e-3)],
         ),

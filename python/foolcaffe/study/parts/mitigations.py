@@ -22,7 +22,7 @@ from foolcaffe.errors import FoolCaffeError
 from foolcaffe.net import Classifier
 from foolcaffe.study import robust
 from foolcaffe.study.climb import climb
-from foolcaffe.study.common import BATCH, CASE_SEED, DECAY, decay_name, paired_error, stack
+from foolcaffe.study.common import BATCH, CASE_SEED, DECAY, decay_name, paired_error, percent, stack
 from foolcaffe.study.defences import Defended, blurred, cropped, noised
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import NOTE, Check, Claim
@@ -64,7 +64,8 @@ def run(lab: Lab) -> list[Claim]:
     table = found["rows"]
     lab.table(
         "defences",
-        f"Defences of the linear net; attacks change an image as much as it takes to make the bare net {SURE:.0%} sure",
+        f"Defences of the linear net; attacks change an image as much as it takes to make the bare net "
+        f"{percent(SURE)} sure",
         [
             "defence",
             "clean top-1 (%)",
@@ -257,11 +258,12 @@ def _claims(table: list[dict[str, Any]]) -> list[Claim]:
             "examples.",
             f"Averaging over {crops['name']}, the best of those tried, gets {100 * crops['right_just']:.0f} % of the "
             f"images right that just fool the bare net, {100 * crops['right_same']:.0f} % of those that it is "
-            f"{SURE:.0%} sure of, and {100 * crops['right_knowing']:.0f} % of those of the same size made knowing it. "
+            f"{percent(SURE)} sure of, and {100 * crops['right_knowing']:.0f} % of those of the same size made "
+            f"knowing it. "
             f"Clean top-1 is {100 * crops['clean']:.1f} % (bare: {100 * none['clean']:.1f} %).",
             [
                 Check("right, images that just fool the bare net", 100 * crops["right_just"], ">", 50.0, "%"),
-                Check(f"right, images that it is {SURE:.0%} sure of", 100 * crops["right_same"], ">", 50.0, "%"),
+                Check(f"right, images that it is {percent(SURE)} sure of", 100 * crops["right_same"], ">", 50.0, "%"),
                 Check(
                     "not turned into its class by the attack that knows it",
                     100 * (1 - crops["knowing"]),
