@@ -19,6 +19,7 @@ from PIL import Image
 
 from foolcaffe import engine, gpu
 from foolcaffe.caffelog import parse
+from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.files import atomic_path, write_json, write_text
 from foolcaffe.models import TrainedModel, find_trained
@@ -106,7 +107,7 @@ class Lab:
             side: of its images, if not the model's own.
         """
         folder = (view or self.view) / name
-        wanted = {"model": model, "side": side, **asdict(overrides), "data": _identity(view or self.view)}
+        wanted = _wanted(model, side, overrides, view or self.view)
         if self._known(folder, wanted) and (folder / RECORD).exists():
             return find_trained(str(folder))
         self._render(folder, wanted, overrides, model, side)
@@ -126,7 +127,7 @@ class Lab:
             ``diverged``; ``penalty``: ½·decay·Σw² of the final weights, ``norm``: their L2 norm, both None if diverged.
         """
         folder = self.view / "curves" / name
-        wanted = {"model": "linear_softmax", "side": None, **asdict(overrides), "data": _identity(self.view)}
+        wanted = _wanted("linear_softmax", None, overrides, self.view)
         if self._known(folder, wanted) and (folder / CURVE).exists():
             known: dict[str, Any] = json.loads((folder / CURVE).read_text("utf-8"))
             return known
@@ -247,6 +248,31 @@ def csv_text(table: Table) -> str:
     writer.writerow(table.columns)
     writer.writerows([["" if c is None else c for c in row] for row in table.rows])
     return out.getvalue()
+
+
+def hashed(*paths: Path) -> str:
+    """SHA-256 of files' bytes, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def prototxts() -> str:
+    """The hash of all models' prototxts."""
+    return hashed(*sorted((ROOT / "models").glob("*/*.prototxt")))
+
+
+def _wanted(model: str, side: int | None, overrides: Overrides, view: Path) -> dict[str, Any]:
+    """All that a training's result depends on."""
+    return {
+        "model": model,
+        "side": side,
+        **asdict(overrides),
+        "data": _identity(view),
+        "prototxts": prototxts(),
+        "engine": engine.name(),
+    }
 
 
 def _identity(view: Path) -> str:

@@ -21,7 +21,7 @@ from foolcaffe.datums import DatumLMDB
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, os_error_message
 from foolcaffe.files import sha256, write_json
-from foolcaffe.study.lab import Lab
+from foolcaffe.study.lab import Lab, hashed, prototxts
 from foolcaffe.study.record import Claim, Findings, Record
 from foolcaffe.study.scale import Scale, scale_for
 from foolcaffe.study.sources import sources_of
@@ -72,16 +72,10 @@ def inputs_of(part: Part, dataset: dict[str, str], scale: Scale) -> dict[str, st
     part, runs no part again.
     """
 
-    def hashed(*paths: Path) -> str:
-        digest = hashlib.sha256()
-        for path in paths:
-            digest.update(path.read_bytes())
-        return digest.hexdigest()
-
     module = Path(sys.modules[part.run.__module__].__file__ or "")
     return {
         **dataset,
-        "models": hashed(*sorted((ROOT / "models").glob("*/*.prototxt"))),
+        "models": prototxts(),
         "code": hashed(*sources_of(module)),
         "scale": hashlib.sha256(json.dumps(asdict(scale)).encode()).hexdigest(),
         "engine": hashlib.sha256(engine.name().encode()).hexdigest(),
