@@ -32,7 +32,8 @@ def test_an_image_that_takes_too_long_is_rejected(tmp_path: Path) -> None:
     images = {"a.JPEG": zoo.jpeg(zoo.photo(30, 41)), "slow.png": slow_png(3000), "b.JPEG": zoo.jpeg(zoo.photo(44, 29))}
     listing = zoo.folder(tmp_path / "i", images)
     made = plan.make(tmp_path / "plan", plan.asked(str(tmp_path / "i"), listing, plan.Settings(), 1))
-    report = build(made, 0, tmp_path / "shard", How(workers=1, skip_bad=True, quiet=True, cpu_seconds=0.03))
+    with Pool(made.folder, made.settings, 1, cpu_seconds=0.03) as pool:
+        report = build(made, 0, tmp_path / "shard", How(skip_bad=True, quiet=True), pool)
     assert [(r["path"], r["reason"]) for r in report["rejected"]] == [("slow.png", "decoding took more than 0.03 s")]
     assert [k for k, _ in records(tmp_path / "shard")] == [b"00000000_a.JPEG", b"00000002_b.JPEG"]
 
@@ -50,10 +51,10 @@ def test_results_come_in_order(tmp_path: Path) -> None:
     }
     listing = zoo.folder(tmp_path / "i", images)
     made = plan.make(tmp_path / "plan", plan.asked(str(tmp_path / "i"), listing, plan.Settings(5, 6), 1))
-    with Pool(made, 3, 8) as pool:
-        assert pool.chunk == 1
+    with Pool(made.folder, made.settings, 3) as pool:
         labels = []
-        for chunk in pool.run([(7, 9), (0, 5), (20, 40)]):
+        for chunk in pool.run([(7, 9), (0, 5), (20, 40)], 27):
+            assert chunk.size == 1
             for key, value in chunk.items:
                 assert bytes(key) == b"%08d_%d.JPEG" % (chunk.first, chunk.first)
                 labels.append(datum.parse(value).label)

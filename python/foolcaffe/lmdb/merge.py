@@ -109,7 +109,7 @@ def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = No
         "end": plan.count,
         "lines": plan.count,
         "stored": stored,
-        "digest": shards.digest(plan, 0, plan.count, folder / "crc32", {row["line"] for row in rejected}),
+        "digest": shards.digest_of(plan, 0, plan.count, folder / "crc32", {row["line"] for row in rejected}),
         "rejected": rejected,
         "warned": [row for r in reports for row in r["warned"]],
         "decoders": decoders[0] if decoders else {},
@@ -118,6 +118,7 @@ def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = No
         "seconds": round(sum(r["seconds"] for r in reports), 3),
         "asked": plan.asked,
     }
+    write_json(folder / "report.json", report)
     return folder, report
 
 
