@@ -15,10 +15,11 @@ from PIL import Image
 
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb import datum, plan
-from foolcaffe.lmdb.decode import BadImage, Decoder
+from foolcaffe.lmdb.decode import Decoder
 from foolcaffe.lmdb.pool import Pool
 from foolcaffe.lmdb.reader import Reader
 from foolcaffe.lmdb.shard import How, build
+from foolcaffe.lmdb.sources import BadImage
 from lmdbs import zoo
 from lmdbs.tools import command, environment, records, run
 

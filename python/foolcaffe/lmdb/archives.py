@@ -17,7 +17,7 @@ from typing import IO
 
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb import batches
-from foolcaffe.lmdb.decode import MAX_BYTES
+from foolcaffe.lmdb.sources import MAX_BYTES
 
 Member = tuple[bytes, bytes]
 """A member's name and locator (see :mod:`sources`)."""

@@ -24,14 +24,15 @@ class Locator:
         self.archives: list[Archive] = []
         self._staging = staging
         self._numbers: dict[bytes, int] = {}
-        self._index = archives.Index(staging / "members.sqlite")
+        self._index: archives.Index | None = None
         self._split = lru_cache(1 << 16)(split)
 
     def __enter__(self) -> Locator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._index.close()
+        if self._index is not None:
+            self._index.close()
 
     def locate(self, path: bytes) -> bytes:
         """The locator of an image; whether a file is there and readable is found out when it is read.
@@ -44,6 +45,8 @@ class Locator:
         if found is None:
             return b"f"
         archive, inner = found
+        if self._index is None:
+            self._index = archives.Index(self._staging / "members.sqlite")
         if archive not in self._numbers:
             number = self._numbers[archive] = len(self.archives)
             where = str(Path(os.fsdecode(archive)).absolute())

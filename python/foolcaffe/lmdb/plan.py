@@ -21,9 +21,8 @@ import numpy as np
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.files import fsync_folder, sha256, write_json
 from foolcaffe.lmdb import listfile
-from foolcaffe.lmdb.decode import MAX_PIXELS
 from foolcaffe.lmdb.locate import Locator, check_root
-from foolcaffe.lmdb.sources import Archive
+from foolcaffe.lmdb.sources import MAX_PIXELS, Archive
 
 FORMAT = 1
 ROW_ROOM = 4096

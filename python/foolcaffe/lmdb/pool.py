@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb.plan import Settings
-from foolcaffe.lmdb.worker import CPU_SECONDS, HEADER, KEY_ROOM, LENGTH, NOTHING, SIZES, TASK, Done, Shape
+from foolcaffe.lmdb.slots import CPU_SECONDS, HEADER, KEY_ROOM, LENGTH, NOTHING, SIZES, TASK, Done, Shape
 
 DEPTH = 16
 """Slots of a worker: enough work for the time that the writer spends in a commit."""
@@ -47,7 +47,7 @@ class Chunk(NamedTuple):
     checksums: bytes
     """CRC-32 of each value, 4 bytes little-endian a position; 0 for a rejected one."""
     digested: bytes
-    """What the records add to the digest, see :func:`worker.for_digest`."""
+    """What the records add to the digest, see :func:`slots.for_digest`."""
     bad: list[tuple[int, str]]
     """(position, reason)"""
     warned: list[tuple[int, str]]

@@ -11,7 +11,6 @@ import json
 import socket
 import struct
 import time
-import zlib
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,14 +20,15 @@ import numpy as np
 
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.files import fsync_folder, write_json
+from foolcaffe.lmdb import datum
 from foolcaffe.lmdb.journal import Entry, Journal, as_rows, entry, write_table
 from foolcaffe.lmdb.listfile import key
 from foolcaffe.lmdb.mean import Sum
 from foolcaffe.lmdb.plan import Plan
 from foolcaffe.lmdb.pool import Pool
 from foolcaffe.lmdb.reader import Reader
+from foolcaffe.lmdb.slots import Shape, for_digest
 from foolcaffe.lmdb.store import Store, check_space
-from foolcaffe.lmdb.worker import Shape, for_digest
 from foolcaffe.progress import Progress
 
 MANY_BAD = 100
@@ -140,7 +140,7 @@ def _todo(folder: Path, first: int, skip_bad: bool) -> tuple[set[int], set[int],
         for name, value in reader.items():
             position = int(name[:8])
             missing.update(range(following, position))
-            journal.checksums(position, struct.pack("<I", zlib.crc32(value)))
+            journal.checksums(position, struct.pack("<I", datum.crc32(value)))
             following = position + 1
     journal.close()
     known = {e.position for e in journal.rejected()} if skip_bad else set()

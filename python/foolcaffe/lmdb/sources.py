@@ -22,7 +22,15 @@ import numpy as np
 import numpy.typing as npt
 
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb.decode import MAX_BYTES, BadImage
+
+MAX_PIXELS = 1 << 27
+"""134 million; the largest image of ILSVRC2012 has a fifth of it. 400 MB decoded."""
+MAX_BYTES = 1 << 28
+"""Of a file. The largest of ILSVRC2012 has 15 MB."""
+
+
+class BadImage(Exception):
+    """An image that cannot be stored; the message is the reason."""
 
 
 class Archive(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -79,7 +78,7 @@ def validate(
                 found.wrong.append(f"{name} has label {record.label}, expected 0..{classes - 1 if classes else '…'}")
             if checksums is not None:
                 position = int(key[:8]) if key[:8].isdigit() else len(checksums)
-                if position >= len(checksums) or zlib.crc32(value) != checksums[position]:
+                if position >= len(checksums) or datum.crc32(value) != checksums[position]:
                     found.wrong.append(f"{name} is damaged: wrong checksum")
             if lines is not None:
                 for line in lines:

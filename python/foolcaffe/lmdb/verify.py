@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +36,7 @@ class Verifier:
         Raises:
             FoolCaffeError: the database cannot be read there.
         """
-        head, size, rejected, crc32 = self._head, self._size, self._rejected, zlib.crc32
+        head, size, rejected, crc32 = self._head, self._size, self._rejected, datum.crc32
         wrong: list[str] = []
         end = b"%08d" % (first + count)
         last = first + count == self._plan.count
