@@ -267,7 +267,14 @@ class Pool:
         if member.queue:
             task = member.queue[0]
             index = LENGTH.unpack_from(self._memory, task.slot * self._slot_bytes)[0]
-            if index != NOTHING:
+            if task.database:
+                self._deaths[-1 - task.first] += 1
+                if self._deaths[-1 - task.first] == DEATHS:
+                    raise FoolCaffeError(
+                        f"{task.database} cannot be read back: its records from {task.first} ended {DEATHS} processes",
+                        "the disk may be failing: begin again with --restart",
+                    )
+            elif index != NOTHING:
                 position = task.first + index
                 self._deaths[position] += 1
                 self._idle_deaths = 0

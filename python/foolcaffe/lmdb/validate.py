@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
 import struct
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,8 @@ import numpy as np
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb import datum, listfile
 from foolcaffe.lmdb.reader import Reader
+from foolcaffe.lmdb.shard import Digest
+from foolcaffe.lmdb.slots import for_digest
 from foolcaffe.progress import Progress
 
 SHOWN = 10
@@ -40,6 +46,8 @@ def validate(
 ) -> Findings:
     """Check every record of any LMDB of raw Datums: shape, label, checksum if there is one, line if there is a list.
 
+    LMDB trusts its pages, and a damaged one may end the process: it is read in another one.
+
     Args:
         database: its folder; made here or by ``convert_imageset``.
         listing: the list it was made of, in the order of storing (a shuffled database of ours carries its seed).
@@ -50,13 +58,46 @@ def validate(
     Raises:
         FoolCaffeError: the database or the list cannot be read at all.
     """
+    asked = [str(database), listing and str(listing), size, classes, quiet]
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]))
+    done = subprocess.run(
+        [sys.executable, "-m", "foolcaffe.lmdb.validate", json.dumps(asked)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": path},
+        check=False,
+    )
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        return Findings(wrong=[f"a page is damaged: reading the records ended in {name}; build it again"])
+    if done.returncode:
+        raise FoolCaffeError(f"{database} was not read to its end", "the reason is above")
+    said = json.loads(done.stdout)
+    if "message" in said:
+        raise FoolCaffeError(said["message"], said["hint"])
+    return Findings(**said)
+
+
+def main(asked: str) -> None:
+    """The other process: a line of JSON for what was found, or for the error."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is for the first one to tell of
+    database, listing, size, classes, quiet = json.loads(asked)
+    try:
+        found = _validate(Path(database), Path(listing) if listing else None, size, classes, quiet)
+        print(json.dumps(asdict(found)))
+    except FoolCaffeError as error:
+        print(json.dumps({"message": error.message, "hint": error.hint}))
+
+
+def _validate(
+    database: Path, listing: Path | None, size: tuple[int, int] | None, classes: int | None, quiet: bool
+) -> Findings:
     report = _report(database)
     checksums = np.fromfile(database / "crc32", "<u4") if (database / "crc32").exists() else None
     lines = _expected(listing, report, classes) if listing is not None else None
     rejected = {row["line"] for row in report.get("rejected", [])}
     bad = _bad_paths(database) if not report else set()
     found = Findings(checked=checksums is not None)
-    total = hashlib.sha256()
+    total, digest = hashlib.sha256(), Digest(True)
     shape: tuple[int, ...] | None = None
     missing: deque[str] = deque(maxlen=SHOWN)
     lacking = 0
@@ -65,6 +106,8 @@ def validate(
             name = f"record {listfile.show(key)}"
             total.update(struct.pack("<I", len(key)) + key + struct.pack("<Q", len(value)))
             total.update(value)
+            checksum = datum.crc32(value)
+            digest.add(for_digest(key, checksum))
             try:
                 record = datum.parse(value)
                 pixels = record.pixels
@@ -78,7 +121,7 @@ def validate(
                 found.wrong.append(f"{name} has label {record.label}, expected 0..{classes - 1 if classes else '…'}")
             if checksums is not None:
                 position = int(key[:8]) if key[:8].isdigit() else len(checksums)
-                if position >= len(checksums) or datum.crc32(value) != checksums[position]:
+                if position >= len(checksums) or checksum != checksums[position]:
                     found.wrong.append(f"{name} is damaged: wrong checksum")
             if lines is not None:
                 for line in lines:
@@ -104,6 +147,8 @@ def validate(
         found.wrong.append("there is no record")
     if report and found.records != report["stored"]:
         found.wrong.append(f"there are {found.records} records, report.json says {report['stored']}")
+    elif report and digest.hex != report["digest"]:
+        found.wrong.append("the digest of the records is not that of report.json: a key or a value has changed")
     found.sha256 = total.hexdigest()
     return found
 
@@ -135,3 +180,7 @@ def _expected(listing: Path, report: dict[str, Any], classes: int | None) -> Ite
     order = np.random.RandomState(seed).permutation(len(lines))
     for position, index in enumerate(order.tolist()):
         yield position, lines[index].number, lines[index].path, lines[index].label
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

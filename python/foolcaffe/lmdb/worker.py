@@ -7,6 +7,7 @@ input does, so that nothing is left when the builder is killed. What images may 
 
 from __future__ import annotations
 
+import gc
 import json
 import mmap
 import os
@@ -132,6 +133,7 @@ def main() -> None:
     folder, descriptor, size, chunk, cpu_seconds = sys.argv[1:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the builder's to handle
     source, target = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    gc.disable()  # nothing here makes cycles, and looking for them takes its time
     os.dup2(2, 1)  # whatever a library prints must not get into the messages
     try:
         memory = mmap.mmap(int(descriptor), int(size))
