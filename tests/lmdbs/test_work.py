@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -174,3 +176,19 @@ def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
         database = tmp_path / f"db{count}"
         peaks[count] = peak(command("build", tmp_path / f"i{count}", listing, database, "--quiet", "--workers", 2))
     assert peaks[50_000] <= 1.25 * peaks[5_000], peaks
+
+
+def test_reading_back_goes_on_when_workers_are_killed(tmp_path: Path) -> None:
+    listing = zoo.many(tmp_path / "i", 90)
+    made = plan.make(tmp_path / "plan", plan.asked(str(tmp_path / "i"), listing, plan.Settings(5, 6), 1))
+    with Pool(made.folder, made.settings, 2) as pool:
+        build(made, 0, tmp_path / "shard", How(quiet=True), pool)
+        for pid in pool.pids:
+            os.kill(pid, signal.SIGKILL)
+        assert list(pool.read_back(tmp_path / "shard", 90)) == [(45, []), (45, [])]
+        crc = bytearray((tmp_path / "shard" / "crc32").read_bytes())
+        crc[4 * 61] ^= 1
+        (tmp_path / "shard" / "crc32").write_bytes(crc)
+        (_, first), (_, second) = pool.read_back(tmp_path / "shard", 90)
+    assert first == []
+    assert [w.partition("_")[0] for w in second] == ["record 00000061"]
