@@ -53,7 +53,7 @@ def _add_source(command: argparse.ArgumentParser) -> None:
 
 
 def _add_work(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--workers", type=_positive, default=0, help="processes that decode (default: all cores)")
+    command.add_argument("--workers", type=_positive, default=0, help="decoding processes (default: all cores)")
     command.add_argument(
         "--skip-bad", action="store_true", help="leave out what cannot be stored, and name it in DB/bad_images.txt"
     )

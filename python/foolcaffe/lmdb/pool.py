@@ -31,8 +31,8 @@ DEPTH = 16
 """Slots of a worker: enough work for the time that the writer spends in a commit."""
 CHUNK = 64
 CHUNK_BYTES = 1 << 20
-READ_BACK = 2048
-"""Records that a worker reads back in one task."""
+READ_BACK = 512
+"""Records that a worker reads back in one task: what it has mapped until it drops the map is its memory, 8 MiB here."""
 A_WORKER = 50
 """Fewer images are not worth one more process."""
 DEATHS = 3
