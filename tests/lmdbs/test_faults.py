@@ -219,6 +219,24 @@ def test_interrupt(dataset: tuple[Path, Path, str, bytes], tmp_path: Path) -> No
     assert stream_digest(tmp_path / "db") == digest
 
 
+def test_interrupt_at_the_keyboard(dataset: tuple[Path, Path, str, bytes], tmp_path: Path) -> None:
+    """Ctrl-C goes to the workers as well, be it that they are still importing: one line is said, by the builder."""
+    root, listing, _, _ = dataset
+    for delay in (0.15, 0.25, 0.35):
+        arguments = command("build", root, listing, tmp_path / f"db{delay}", "--skip-bad", "--quiet")
+        process = subprocess.Popen(
+            arguments, env=environment(), stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        while not (tmp_path / f"db{delay}.partial").exists() and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(delay - 0.15)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate()[1]
+        assert process.returncode in (130, 0), said
+        assert "Traceback" not in said
+        assert process.returncode == 0 or said.strip().endswith("interrupted")
+
+
 def test_torn_first_pages(dataset: tuple[Path, Path, str, bytes], tmp_path: Path) -> None:
     """Killed between LMDB's making of the file and its first page."""
     root, listing, digest, _ = dataset

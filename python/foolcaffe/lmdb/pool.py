@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -76,6 +77,16 @@ def workers_for(images: int) -> int:
     return max(1, min(cores, -(-images // A_WORKER)))
 
 
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Processes started meanwhile never see Ctrl-C, not even while they import: it is for this one to handle."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class Pool:
     """Decodes positions of a plan in worker processes, and reads them back. A context manager.
 
@@ -106,13 +117,22 @@ class Pool:
         self.versions: dict[str, str] = {}
         self._selector = selectors.DefaultSelector()
         self._members: list[_Member] = []
-        for w in range(workers):
-            self._members.append(self._start(list(range(w * DEPTH, (w + 1) * DEPTH))))
+        try:
+            with deaf_to_interrupts():
+                for w in range(workers):
+                    self._members.append(self._start(list(range(w * DEPTH, (w + 1) * DEPTH))))
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Pool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers, whatever they are at."""
         self._selector.close()
         for member in self._members:
             member.process.kill()
@@ -287,9 +307,10 @@ class Pool:
                 "their last words are above",
             )
         place = self._members.index(member)
-        fresh = self._start(member.slots)
-        fresh.queue = member.queue
-        self._members[place] = fresh
+        with deaf_to_interrupts():
+            fresh = self._start(member.slots)
+            fresh.queue = member.queue
+            self._members[place] = fresh
         for task in fresh.queue:
             self._give(fresh, task)
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb import datum, listfile
+from foolcaffe.lmdb.pool import deaf_to_interrupts
 from foolcaffe.lmdb.reader import Reader
 from foolcaffe.lmdb.shard import Digest
 from foolcaffe.lmdb.slots import for_digest
@@ -60,18 +61,20 @@ def validate(
     """
     asked = [str(database), listing and str(listing), size, classes, quiet]
     path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]))
-    done = subprocess.run(
-        [sys.executable, "-m", "foolcaffe.lmdb.validate", json.dumps(asked)],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": path},
-        check=False,
-    )
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
+    command = [sys.executable, "-m", "foolcaffe.lmdb.validate", json.dumps(asked)]
+    with deaf_to_interrupts():
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
+    try:
+        told = process.communicate()[0]
+    finally:
+        process.kill()
+        process.wait()
+    if process.returncode < 0:
+        name = signal.Signals(-process.returncode).name
         return Findings(wrong=[f"a page is damaged: reading the records ended in {name}; build it again"])
-    if done.returncode:
+    if process.returncode:
         raise FoolCaffeError(f"{database} was not read to its end", "the reason is above")
-    said = json.loads(done.stdout)
+    said = json.loads(told)
     if "message" in said:
         raise FoolCaffeError(said["message"], said["hint"])
     return Findings(**said)
@@ -79,7 +82,6 @@ def validate(
 
 def main(asked: str) -> None:
     """The other process: a line of JSON for what was found, or for the error."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C is for the first one to tell of
     database, listing, size, classes, quiet = json.loads(asked)
     try:
         found = _validate(Path(database), Path(listing) if listing else None, size, classes, quiet)

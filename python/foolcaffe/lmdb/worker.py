@@ -131,7 +131,6 @@ def send(file: BinaryIO, message: Any) -> None:
 def main() -> None:
     """Serve tasks until the input ends. Arguments: plan, descriptor and size of the memory, chunk, CPU seconds."""
     folder, descriptor, size, chunk, cpu_seconds = sys.argv[1:]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the builder's to handle
     source, target = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     gc.disable()  # nothing here makes cycles, and looking for them takes its time
     os.dup2(2, 1)  # whatever a library prints must not get into the messages
