@@ -174,7 +174,8 @@ class Certificate:
         norm: ``l2`` or ``linf``.
         floats: no image of real numbers nearer than this fools.
         png: no 8-bit image nearer than this fools. Infinite if none fools at all.
-        reached: the norm of the raw result; it fools, so the optimum lies between ``floats`` and this.
+        reached: the norm of the raw result; it fools, so the optimum lies between ``floats`` and this. Infinite if
+            none was found.
     """
 
     norm: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Floats, Gradients, Result
-from foolcaffe.attacks.dual import nonnegative
+from foolcaffe.attacks.newton import nonnegative
 from foolcaffe.attacks.ray import shorten
 from foolcaffe.attacks.search import BOUNDS, Search
 from foolcaffe.images import Rgb8
