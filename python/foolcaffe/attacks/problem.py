@@ -147,14 +147,14 @@ def support(lam: Vector, ratio: float) -> tuple[float, Vector, Matrix | None]:
     capped = int(np.argmax(fits)) if fits.any() else len(m) - 1
     theta = thetas[capped]
     with np.errstate(divide="ignore"):
-        z = np.minimum(0.0, np.log(lam / theta))
+        z = np.minimum(0.0, np.log(lam) - np.log(theta))
     inner = z < 0
     hessian = np.zeros((len(lam), len(lam)))
     index = np.flatnonzero(inner)
     hessian[index, index] = 1 / np.maximum(lam[index], 1e-300)
     total = lam[index].sum()
     if total > 0:
-        hessian[np.ix_(index, index)] -= 1 / total
+        hessian[np.ix_(index, index)] -= 1 / max(total, 1e-300)
     value = float((lam[lam > 0] * z[lam > 0]).sum())
     return value, z, hessian
 
