@@ -102,6 +102,12 @@ def test_toy(tmp_path: Path) -> None:
         assert number in out
 
 
+def test_the_toy_says_what_is_wrong(tmp_path: Path) -> None:
+    fails(run("toy", "--step", "nan"), "--step nan is no step")
+    fails(run("toy", "--out", tmp_path / "toy.xyz"), "its name must end in .png")
+    assert not list(tmp_path.iterdir())
+
+
 def differing(a: object, b: object, path: str = "") -> set[str]:
     """Paths of the fields in which two messages differ."""
     found = set()
