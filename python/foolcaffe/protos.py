@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,9 @@ def read_binary(path: Path, message: str, what: str, how_to_get: str = "") -> An
     except FileNotFoundError:
         raise FoolCaffeError(f"no {what} at {path}", how_to_get) from None
     try:
-        result.ParseFromString(content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)  # protobuf warns of bytes that it leaves unread
+            result.ParseFromString(content)
     except Exception as error:  # protobuf's DecodeError; its class differs between protobuf's versions
         raise FoolCaffeError(f"{path} is no {what}, or a truncated one: {error}") from None
     return result

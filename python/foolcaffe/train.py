@@ -154,7 +154,11 @@ def _raise_if_failed(log: TrainLog, whole: TrainLog, code: int, folder: Path) ->
                 f"{trouble[1]}\nCaffe said: {log.fatal}\nthe whole log is {folder / 'train.log'}",
             )
         tail = log.fatal or f"it ended with {'signal ' + str(-code) if code < 0 else 'exit code ' + str(code)}"
-        raise FoolCaffeError(f"caffe train failed: {tail}", f"the whole log is {folder / 'train.log'}")
+        raise FoolCaffeError(
+            f"caffe train failed: {tail}",
+            f"the whole log is {folder / 'train.log'}; is it about the data, `tools/validate_lmdb.sh {folder.parent}` "
+            "compares the LMDBs and the mean with their lists",
+        )
 
 
 def _mode_follows(solver_file: Path, solver: Any, on_gpu: bool) -> None:
