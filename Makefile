@@ -2,7 +2,8 @@
 
 DATASET ?= demo
 MODEL ?= linear_softmax
-NAME ?= $(notdir $(MODEL))
+# Of the environment's NAME nothing is taken: there it is often the machine's.
+NAME = $(notdir $(MODEL))
 GPU ?= auto
 # Real Caffe where apt can fetch it or the system has it, else torchcaffe.
 ENGINE ?= $(if $(or $(wildcard .caffe/SOURCE),$(shell command -v apt-get),$(shell command -v caffe)),caffe,torch)
@@ -12,6 +13,10 @@ $(error ENGINE=$(ENGINE) is no engine: caffe or torch)
 endif
 ifeq ($(filter $(DATASET),demo tiny-imagenet imagenet),)
 $(error DATASET=$(DATASET) is no dataset: demo, tiny-imagenet or imagenet)
+endif
+
+ifneq ($(words $(NAME))$(findstring /,$(NAME)),1)
+$(error NAME=$(NAME) is no name of a folder below build/$(DATASET): one word without slashes)
 endif
 
 ifeq ($(ENGINE),caffe)
@@ -163,8 +168,11 @@ $(B)/validated: $(B)/mean.binaryproto $(B)/train_lmdb/data.mdb $(B)/val_lmdb/dat
 
 OVERRIDES := $(foreach o,WEIGHT_DECAY BASE_LR STD MAX_ITER SEED,$(if $($o),--$(subst _,-,$(shell echo $o | tr A-Z a-z)) $($o)))
 
-$(M)/solver.prototxt: | $(B)/validated
+# With values asked for, what is there is compared: a model of other values must not pass for it.
+$(M)/solver.prototxt: $(if $(strip $(OVERRIDES)),FORCE) | $(B)/validated
 	$(RUN) foolcaffe.render --model $(MODEL) --dataset $(B) --out $(M) --gpu $(GPU) $(OVERRIDES)
+
+FORCE:
 
 $(M)/trained.json: | $(M)/solver.prototxt
 	tools/train.sh --gpu $(GPU) $(M)

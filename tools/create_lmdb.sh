@@ -50,7 +50,7 @@ engine_tool convert_imageset
 "${PYTHON[@]}" -m foolcaffe.lists --check "$LIST"      # a malformed line would become label 0 in silence
 
 PARENT=$(dirname "$DB")
-mkdir -p "$PARENT" || die "cannot write to $PARENT"
+need_folder "$PARENT"
 COUNT=$(awk 'END { print NR }' "$LIST")
 NEED=$((COUNT * (SIZE * SIZE * 3 + 4096) / 1024 + 4096))
 FREE=$(free_kib "$PARENT")
@@ -64,8 +64,8 @@ trap cleanup EXIT
 rm -rf "$ASIDE"
 
 convert() { # convert LIST: into $ASIDE; everything that it says goes to the log
-    GLOG_minloglevel=0 GLOG_logtostderr=1 "${TOOL[@]}" --resize_height "$SIZE" --resize_width "$SIZE" "$SOURCE/" "$1" "$ASIDE" \
-        > "$ASIDE.log" 2>&1 && return
+    GLOG_minloglevel=0 GLOG_logtostderr=1 quietly "$ASIDE.log" \
+        "${TOOL[@]}" --resize_height "$SIZE" --resize_width "$SIZE" "$SOURCE/" "$1" "$ASIDE" && return
     case $(cat "$ASIDE.log") in
         *"No space left"*|*"MDB_MAP_FULL"*|*"Input/output error"*)
             die "writing $DB failed: the disk is full or a size limit was met ($(( $(free_kib "$PARENT") / 1024 )) MiB free now)" \

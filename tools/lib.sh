@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Shared by the shell tools: sourced, never run.
-# Gives: die, say, need_value, and ROOT (the checkout that the tool lies in).
+# Gives: die, say, need_value, need_folder, free_kib, quietly, and ROOT (the checkout that the tool lies in).
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PROGRAM=${PROGRAM:-$(basename "$0")}
@@ -10,7 +10,9 @@ die() {
     printf '%s: error: %s\n' "$PROGRAM" "$1" >&2
     shift
     local line
-    for line in "$@"; do printf '    %s\n' "$line" >&2; done
+    for line in "$@"; do
+        if [ -n "$line" ]; then printf '    %s\n' "$line" >&2; fi
+    done
     exit 1
 }
 
@@ -34,6 +36,20 @@ free_kib() {
     local folder=$1
     while [ ! -e "$folder" ]; do folder=$(dirname "$folder"); done
     df -Pk "$folder" | awk 'NR == 2 { print $4 }'
+}
+
+# need_folder FOLDER   makes it; it must be one that can be written to
+need_folder() {
+    if ! mkdir -p "$1" 2>/dev/null || [ ! -w "$1" ]; then
+        die "cannot write to $1" "choose another folder, or mend its permissions; is the file system read-only?"
+    fi
+}
+
+# quietly LOG COMMAND...   all that it says goes to LOG, also what bash says of it when it aborts
+quietly() {
+    local log=$1
+    shift
+    { "$@" > "$log" 2>&1; } 2>/dev/null
 }
 
 # The engine behind Caffe's command line: ENGINE=caffe (default) or torch.

@@ -25,13 +25,18 @@ done
 DB=${ARGUMENTS[0]}; MEAN=${ARGUMENTS[1]}
 [ -f "$DB/data.mdb" ] || die "no LMDB at $DB" "tools/create_lmdb.sh builds it"
 engine_tool compute_image_mean
+PARENT=$(dirname "$MEAN")
+need_folder "$PARENT"
 ASIDE=$MEAN.partial
-trap 'rm -f "$ASIDE" "$ASIDE.log"' EXIT
-if ! GLOG_logtostderr=1 "${TOOL[@]}" "$DB" "$ASIDE" > "$ASIDE.log" 2>&1; then
-    die "compute_image_mean failed on $DB" "$(grep -E '^[EF][0-9]|rror' "$ASIDE.log" | tail -n 3)"
+LOG=$(mktemp)
+trap 'rm -f "$ASIDE" "$LOG"' EXIT
+export GLOG_logtostderr=1
+# it aborts, or ends well and has written nothing that is a mean
+if ! quietly "$LOG" "${TOOL[@]}" "$DB" "$ASIDE" || ! "${PYTHON[@]}" -c \
+        'import pathlib, sys; from foolcaffe.mean import read_mean; read_mean(pathlib.Path(sys.argv[1]))' "$ASIDE" >/dev/null 2>&1; then
+    if [ "$(free_kib "$PARENT")" -lt 1024 ]; then die "no space for $MEAN in $PARENT" "make room and run it again"; fi
+    die "compute_image_mean gave no mean of $DB" "$(grep -E '^[EF][0-9]|rror' "$LOG" | tail -n 3)" \
+        "is the LMDB whole? tools/validate_lmdb.sh compares it with its list"
 fi
-[ -s "$ASIDE" ] || die "compute_image_mean wrote nothing to $ASIDE" "is the disk full? $(( $(free_kib "$(dirname "$MEAN")") / 1024 )) MiB free"
-"${PYTHON[@]}" -c 'import pathlib, sys; from foolcaffe.mean import read_mean; read_mean(pathlib.Path(sys.argv[1]))' "$ASIDE" 2>/dev/null \
-    || die "what compute_image_mean wrote is no mean" "is the disk full? $(( $(free_kib "$(dirname "$MEAN")") / 1024 )) MiB free"
 mv "$ASIDE" "$MEAN"
 say "$MEAN"

@@ -48,6 +48,7 @@ def os_error_message(error: OSError) -> str:
         errno.EPERM: "permission denied; choose another folder or mend its permissions",
         errno.EROFS: "the file system is read-only; choose another folder",
         errno.ENOENT: "no such file or folder",
+        errno.EEXIST: "a file of that name is there; choose another name or remove it",
         errno.EISDIR: "is a folder, a file was expected",
         errno.ENOTDIR: "is not a folder",
     }.get(error.errno or 0, error.strerror or str(error))

@@ -89,6 +89,12 @@ def find_trained(
             raise FoolCaffeError(
                 f"{folder} holds no finished model", "`make train` finishes it, or name a snapshot with --weights"
             )
-        weights = folder / str(json.loads(record.read_text("utf-8"))["weights"])
+        try:
+            weights = folder / str(json.loads(record.read_text("utf-8"))["weights"])
+        except (ValueError, KeyError, TypeError):
+            raise FoolCaffeError(
+                f"{record} is damaged: it does not name the finished weights",
+                "remove it; the same `make train` writes it again from the last snapshot",
+            ) from None
     own = folder.parent / "mean.binaryproto"
     return TrainedModel(folder, folder / "deploy.prototxt", weights, mean or (own if own.exists() else None))

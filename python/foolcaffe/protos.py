@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 from google.protobuf import text_format
 
-from foolcaffe.engine import caffe
+from foolcaffe.engine import schema
 from foolcaffe.errors import FoolCaffeError, nearest
 from foolcaffe.files import write_text
 
@@ -23,7 +24,7 @@ def read_prototxt(path: Path, message: str) -> Any:
     Raises:
         FoolCaffeError: not there, or malformed: with line and column, and the nearest field name for an unknown one.
     """
-    result = getattr(caffe.proto.caffe_pb2, message)()
+    result = getattr(schema(), message)()
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -40,7 +41,7 @@ def read_prototxt(path: Path, message: str) -> Any:
         unknown = re.search(r'Message type "caffe\.(\w+)" has no field named "(\w+)"', said)
         hint = ""
         if unknown:
-            fields = caffe.proto.caffe_pb2.DESCRIPTOR.message_types_by_name.get(unknown.group(1))
+            fields = schema().DESCRIPTOR.message_types_by_name.get(unknown.group(1))
             hint = nearest(unknown.group(2), [f.name for f in fields.fields]) if fields else ""
         raise FoolCaffeError(f"{where}: {what}", hint) from None
     return result
@@ -64,13 +65,15 @@ def read_binary(path: Path, message: str, what: str, how_to_get: str = "") -> An
     Raises:
         FoolCaffeError: not there, or no such message.
     """
-    result = getattr(caffe.proto.caffe_pb2, message)()
+    result = getattr(schema(), message)()
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         raise FoolCaffeError(f"no {what} at {path}", how_to_get) from None
     try:
-        result.ParseFromString(content)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", RuntimeWarning)  # protobuf warns of bytes that it leaves unread
+            result.ParseFromString(content)
     except Exception as error:  # protobuf's DecodeError; its class differs between protobuf's versions
         raise FoolCaffeError(f"{path} is no {what}, or a truncated one: {error}") from None
     return result

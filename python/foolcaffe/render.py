@@ -1,7 +1,7 @@
-"""A model's prototxts for another dataset: the parsed messages are edited, never the text.
+"""Write a model's prototxts for another dataset: the parsed messages are edited, never the text.
 
-``models/<name>/*.prototxt`` are for ImageNet. A copy differs in ``num_output``, paths and iteration counts only, and in
-what was asked for (decay, rate, init). ``python -m foolcaffe.render``.
+models/<name>/*.prototxt are for ImageNet. A copy differs only in num_output, paths, iteration counts and solver_mode,
+and in what is asked for here. A folder that was trained in is not rendered otherwise.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from foolcaffe import engine, gpu
 from foolcaffe.classes import read_synsets
 from foolcaffe.datums import DatumLMDB
-from foolcaffe.engine import ROOT, caffe
+from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, nearest, run_cli
 from foolcaffe.protos import read_prototxt, write_prototxt
 
@@ -35,8 +35,10 @@ class Overrides:
     seed: int | None = None
 
 
-def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overrides | None = None) -> None:
+def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overrides | None = None) -> bool:
     """Write ``train_val``, ``deploy`` and ``solver.prototxt`` for ``dataset`` into ``out``.
+
+    Where ``out`` holds snapshots or a finished model, nothing is written: they would pass for those of the new files.
 
     Args:
         model: ``models/<name>``; its solver names the net, whose folder holds the deploy file.
@@ -45,10 +47,15 @@ def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overr
         on_gpu: the solver's mode.
         overrides: of the solver's rate, decay, iterations, seed, and of the init's std.
 
+    Returns:
+        Whether the files were written; not if they were trained with, and are what they would become.
+
     Raises:
-        FoolCaffeError: a file is missing or malformed, or the net has no score layer to be resized.
+        FoolCaffeError: a file is missing or malformed, an override is out of range, the net has no score layer to be
+            resized, or ``out`` was trained in with other values.
     """
     overrides = overrides or Overrides()
+    _check(overrides)
     solver = read_prototxt(model / "solver.prototxt", "SolverParameter")
     net_file = _beside(model, solver.net)
     train_val = read_prototxt(net_file, "NetParameter")
@@ -94,14 +101,62 @@ def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overr
         if value is not None:
             setattr(solver, field, value)
 
+    rendered = {"train_val": train_val, "deploy": deploy, "solver": solver}
+    if (out / "trained.json").exists() or any(out.glob("*_iter_*.solverstate")):
+        if different := _differences(out, rendered, scores):
+            raise FoolCaffeError(
+                f"{out} was trained with {different}",
+                f"give the new model a name of its own (NAME= of make, --out here), or remove {out}",
+            )
+        return False
     header = f"Rendered from {_shown(net_file.parent)} for {dataset.name}: {classes} classes, {images} images."
-    for name, message in (("train_val", train_val), ("deploy", deploy), ("solver", solver)):
+    for name, message in rendered.items():
         write_prototxt(out / f"{name}.prototxt", message, header)
+    return True
+
+
+def _check(overrides: Overrides) -> None:
+    """Caffe takes a negative decay or an infinite rate without a word; protobuf's fields have bounds of their own."""
+    largest = 3e38  # of a float32
+    for name, low, high in (
+        ("base_lr", 0, largest),
+        ("weight_decay", 0, largest),
+        ("std", 0, largest),
+        ("max_iter", 1, 2**31 - 1),
+        ("seed", 0, 2**32 - 1),  # Caffe's generator takes 32 bits of it
+    ):
+        value = getattr(overrides, name)
+        if value is not None and (not low <= value <= high or (value == 0 and name == "std")):
+            raise FoolCaffeError(f"{name} {value:g} is out of range", f"expected {low:g} to {high:g}")
+
+
+def _differences(out: Path, rendered: dict[str, Any], scores: str) -> str:
+    """In what the files in ``out`` differ from the messages, for people; empty if in the solver's mode at most."""
+    types = {"train_val": "NetParameter", "deploy": "NetParameter", "solver": "SolverParameter"}
+    there = {name: read_prototxt(out / f"{name}.prototxt", message) for name, message in types.items()}
+    there["solver"].solver_mode = rendered["solver"].solver_mode  # the trainer sets it to what is there
+    if there == rendered:
+        return ""
+    pairs = [
+        (name, getattr(there["solver"], name), getattr(rendered["solver"], name))
+        for name in ("base_lr", "weight_decay", "max_iter", "random_seed")
+    ]
+    stds = [
+        layer.inner_product_param.weight_filler.std
+        for net in (there, rendered)
+        for layer in net["train_val"].layer
+        if layer.name == scores
+    ]
+    if len(stds) == 2:
+        pairs.append(("std", *stds))
+    return ", ".join(f"{name} {old:g}, not {new:g}" for name, old, new in pairs if old != new) or (
+        "other prototxts: another model's, or edited ones"
+    )
 
 
 def _enums() -> dict[str, int]:
     """Caffe's enum values that prototxts are edited with: TRAIN, TEST, CPU, GPU."""
-    pb2 = caffe.proto.caffe_pb2
+    pb2 = engine.schema()
     return {"TRAIN": pb2.TRAIN, "TEST": pb2.TEST, "CPU": pb2.SolverParameter.CPU, "GPU": pb2.SolverParameter.GPU}
 
 
@@ -151,26 +206,34 @@ def find_model(text: str) -> Path:
 
 def main(arguments: list[str]) -> int:
     """Parse, render."""
-    parser = argparse.ArgumentParser(prog="python -m foolcaffe.render", description=__doc__)
-    parser.add_argument("--model", required=True, help="models/<name>")
-    parser.add_argument("--dataset", type=Path, required=True, help="build/<dataset>")
-    parser.add_argument("--out", type=Path, help="default: <dataset>/<name of the model>")
+    parser = argparse.ArgumentParser(
+        prog="python -m foolcaffe.render", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", required=True, metavar="NAME", help="of models/<name>, or a folder like it")
+    parser.add_argument("--dataset", type=Path, required=True, metavar="DIR", help="build/<dataset>: LMDBs and mean")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: <dataset>/<name of the model>")
     parser.add_argument(
         "--gpu", default="auto", help="solver_mode GPU if one is there: auto (default), cpu, all, or ids as 0,1"
     )
-    parser.add_argument("--base-lr", type=float)
-    parser.add_argument("--weight-decay", type=float)
-    parser.add_argument("--std", type=float, help="of the gaussian init")
-    parser.add_argument("--max-iter", type=int)
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--base-lr", type=float, metavar="RATE", help="learning rate (default: the model's)")
+    parser.add_argument("--weight-decay", type=float, metavar="DECAY", help="regularization (default: the model's)")
+    parser.add_argument("--std", type=float, help="of the gaussian init of the scores (default: the model's)")
+    parser.add_argument(
+        "--max-iter",
+        type=int,
+        metavar="N",
+        help=f"iterations (default: the model's epochs, at least {LEAST_ITERATIONS})",
+    )
+    parser.add_argument("--seed", type=int, help="of init and order (default: the model's)")
     o = parser.parse_args(arguments)
-    if o.max_iter is not None and o.max_iter < 1:
-        raise FoolCaffeError(f"--max-iter {o.max_iter}: at least 1 was expected")
     model = find_model(o.model)
     overrides = Overrides(o.base_lr, o.weight_decay, o.std, o.max_iter, o.seed)
     device = gpu.choose(engine.command("caffe"), o.gpu)
-    render(model, o.dataset, o.out or o.dataset / model.name, bool(device), overrides)
-    print(f"{o.out or o.dataset / model.name}: solver_mode {'GPU' if device else 'CPU'}")
+    out = o.out or o.dataset / model.name
+    if render(model, o.dataset, out, bool(device), overrides):
+        print(f"{out}: solver_mode {'GPU' if device else 'CPU'}")
+    else:
+        print(f"{out} is as asked for already")
     return 0
 
 

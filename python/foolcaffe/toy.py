@@ -1,7 +1,7 @@
 """The post's toy: a logistic regression of ten dimensions, broken by half a unit in each.
 
-Karpathy 2015, "Toy Example". One difference: the post prints the change as ``x + 0.5w``; its list of the result is
-``x + 0.5w`` indeed, and the score rises by 0.5 Σ|w| = 5, from −3 to 2.
+Karpathy 2015, "Toy Example". The score rises by 0.5 w·w = 5, from −3 to 2; the probability of class 1 from 0.0474 to
+0.88.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STEP = 0.5
 
 @dataclass(frozen=True)
 class Toy:
-    """``xad = x + step·sign(w)``; scores are w·x, probabilities σ(score) of class 1."""
+    """``xad = x + step·w``; scores are w·x, probabilities σ(score) of class 1."""
 
     x: npt.NDArray[np.float64]
     w: npt.NDArray[np.float64]
@@ -65,7 +65,7 @@ def draw(path: Path, example: Toy, step: float) -> None:
         left.axhline(0, color=GREY, lw=0.8)
         left.bar(place - 0.2, example.x, 0.38, color=BLUE, label="x")
         left.bar(place + 0.2, example.xad, 0.38, color=ORANGE, label=f"x + {step:g} w")
-        left.set_xticks(place, [f"{i}\nw={w:+.0f}" for i, w in zip(place, example.w)], fontsize=8)
+        left.set_xticks(place, [f"{i}\nw={w:+.0f}".replace("-", "−") for i, w in zip(place, example.w)], fontsize=8)
         left.set_xlabel("dimension, and its weight")
         left.set_ylabel("input")
         left.legend(loc="lower left")
@@ -91,6 +91,10 @@ def main(arguments: list[str]) -> int:
         "--out", type=Path, default=ROOT / "build" / "toy.png", help="the figure (default: build/toy.png)"
     )
     options = parser.parse_args(arguments)
+    if not math.isfinite(options.step):
+        raise FoolCaffeError(f"--step {options.step} is no step", "expected a number, as 0.5")
+    if options.out.suffix != ".png":
+        raise FoolCaffeError(f"--out {options.out}: the figure is a PNG", "its name must end in .png")
     example = toy(step=options.step)
 
     def numbers(values: npt.NDArray[np.float64]) -> str:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from foolcaffe.engine import command
 from foolcaffe.images import read_image
 from foolcaffe.models import find_trained
-from helpers import ROOT, Road, run, succeeds
+from foolcaffe.protos import read_prototxt, read_weights, write_prototxt
+from helpers import ROOT, Road, environment, run, succeeds
 
-pytestmark = pytest.mark.usefixtures("engine")
+pytestmark = pytest.mark.usefixtures("programs")
 MODELS = sorted(p.parent.name for p in (ROOT / "models").glob("*/solver.prototxt"))
 
 
@@ -39,3 +44,32 @@ def test_the_same_commands(road: Road, tmp_path: Path, model: str) -> None:
     assert fooled["verified"] is True
     png = read_image(out / f"{model}-val2-to-{fooled['target']['name']}.png")
     assert find_trained(str(folder)).classifier().probabilities(png.to_bgr())[0].argmax() == fooled["target"]["id"]
+
+
+def test_the_posts_solver_runs_as_it_stands(road: Road, tmp_path: Path) -> None:
+    """From a folder with ``models/`` and ``build/imagenet/``, as the readme types it; only shorter, and on the CPU."""
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "imagenet").symlink_to(road.dataset)
+    solver = read_prototxt(ROOT / "models" / "linear_softmax" / "solver.prototxt", "SolverParameter")
+    assert solver.solver_mode == solver.GPU
+    solver.solver_mode, solver.max_iter, solver.test_iter[0] = solver.CPU, 2, 1
+    prefix = Path(solver.snapshot_prefix)
+    assert prefix.parent == Path("build/imagenet")  # `make lmdb` makes it; Caffe makes no folder, it aborts
+    solver.snapshot_prefix = "build/" + prefix.name  # the road is not to be written to
+    write_prototxt(tmp_path / "solver.prototxt", solver, "")
+    done = subprocess.run(
+        [*command("caffe"), "train", "-solver", "solver.prototxt"],
+        cwd=tmp_path,
+        env=environment(GLOG_minloglevel="0"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first = re.search(r"Iteration 0.*, loss = ([\d.]+)", done.stderr)
+    assert first
+    assert abs(float(first.group(1)) - math.log(1000)) <= 0.6
+    weights = read_weights(tmp_path / "build" / f"{prefix.name}_iter_2.caffemodel")
+    assert [list(blob.shape.dim) for layer in weights.layer for blob in layer.blobs] == [[1000, 3 * 64 * 64], [1000]]

@@ -102,6 +102,12 @@ def test_toy(tmp_path: Path) -> None:
         assert number in out
 
 
+def test_the_toy_says_what_is_wrong(tmp_path: Path) -> None:
+    fails(run("toy", "--step", "nan"), "--step nan is no step")
+    fails(run("toy", "--out", tmp_path / "toy.xyz"), "its name must end in .png")
+    assert not list(tmp_path.iterdir())
+
+
 def differing(a: object, b: object, path: str = "") -> set[str]:
     """Paths of the fields in which two messages differ."""
     found = set()
@@ -160,6 +166,22 @@ def test_render_says_what_is_wrong(road: Road, tmp_path: Path) -> None:
     dataset = ["--dataset", road.dataset, "--out", tmp_path / "m"]
     fails(run("render", "--model", "linear_sofmax", *dataset), "did you mean 'linear_softmax'")
     fails(run("render", "--model", "linear_softmax", "--dataset", tmp_path), "no class names at")
-    fails(run("render", "--model", "linear_softmax", *dataset, "--max-iter", "0"), "at least 1")
+    for option, value in (("--max-iter", "0"), ("--weight-decay", "-1"), ("--std", "nan"), ("--seed", 1 << 40)):
+        fails(run("render", "--model", "linear_softmax", *dataset, option, value), "is out of range")
     fails(run("render", "--model", "linear_softmax", *dataset, "--gpu", "0"), "no GPU that this Caffe can use")
     assert not (tmp_path / "m").exists()
+
+
+def test_what_was_trained_is_not_rendered_otherwise(road: Road) -> None:
+    """Else the old weights would pass for those of another decay."""
+    before = {p: p.read_bytes() for p in road.model.glob("*.prototxt")}
+    same = ["--model", "linear_softmax", "--dataset", road.dataset, "--out", road.model]
+    assert "is as asked for already" in succeeds(run("render", *same, "--max-iter", 60))
+    for changes, said in (
+        (["--max-iter", 60, "--weight-decay", 1000], f"{road.model} was trained with weight_decay 100, not 1000\n"),
+        (["--max-iter", 70, "--std", 0.01], "max_iter 60, not 70, std 0.0001, not 0.01"),
+    ):
+        fails(run("render", *same, *changes), said, "NAME=")
+    other = ["--model", "linear_svm", *same[2:], "--max-iter", 60, "--base-lr", 1e-7, "--std", 1e-4]
+    fails(run("render", *other), "another model's")
+    assert {p: p.read_bytes() for p in road.model.glob("*.prototxt")} == before

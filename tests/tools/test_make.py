@@ -46,9 +46,13 @@ def test_imagenet_in_a_folder_from_jpegs_to_a_fooling_image(checkout: Path, tmp_
     assert (built / "fool" / "linear_softmax-noise1-to-ocean.png").exists()
 
     files = {p: p.stat().st_mtime_ns for p in built.rglob("*") if p.is_file()}
-    again = make(checkout, "lmdb", "train", *road)
+    make(checkout, "lmdb", "train", *road)
     assert {p: p.stat().st_mtime_ns for p in built.rglob("*") if p.is_file()} == files
-    assert "Nothing to be done" in again.stdout
+    again = make(checkout, "lmdb", "train", *(word for word in road if not word.startswith("MAX_ITER")))
+    assert "Nothing to be done for 'train'" in again.stdout
+    other = make(checkout, "train", "WEIGHT_DECAY=1000", *road, ok=False)  # the trained model must not pass for it
+    assert "was trained with weight_decay 100, not 1000" in other.stderr
+    assert {p: p.stat().st_mtime_ns for p in built.rglob("*") if p.is_file()} == files
 
     make(checkout, "train", "NAME=strong", "WEIGHT_DECAY=1000", *road)
     assert json.loads((built / "strong" / "trained.json").read_text())["weight_decay"] == 1000
@@ -77,6 +81,8 @@ def test_an_unreadable_image_stops_make_and_nothing_looks_finished(checkout: Pat
     [
         (["lmdb", "DATASET=cifar"], "demo, tiny-imagenet or imagenet"),
         (["lmdb", "ENGINE=tensorflow"], "caffe or torch"),
+        (["train", "NAME=two words"], "one word without slashes"),
+        (["train", "NAME=a/b"], "one word without slashes"),
         (["lmdb", "DATASET=imagenet"], "IMAGENET= is missing"),
         (["lmdb", "DATASET=imagenet", "IMAGENET=/no/such"], "no dataset folder at /no/such"),
         (["lmdb", "DATASET=tiny-imagenet", "TINY_IMAGENET=/no/such.zip"], "no zip at /no/such.zip"),

@@ -63,6 +63,21 @@ def test_the_mean_is_the_mean(road: Road) -> None:
     assert np.abs(read_mean(road.dataset / "mean.binaryproto") - mean).max() <= 1e-3
 
 
+@pytest.mark.usefixtures("programs")
+def test_a_mean_that_cannot_be_computed_or_written(road: Road, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    fails(tool("make_mean", road.dataset / "train_lmdb", tmp_path / "file" / "mean"), "cannot write to")
+    shutil.copytree(road.dataset / "val_lmdb", tmp_path / "db")
+    change_record(tmp_path / "db", lambda key, value: (key, b"no Datum at all"))
+    done = tool("make_mean", tmp_path / "db", tmp_path / "mean")
+    fails(done, "gave no mean of", "validate_lmdb.sh")
+    assert "Aborted" not in done.stderr  # bash's own word for it
+    limited = f"trap '' XFSZ; ulimit -f 8; exec {ROOT}/tools/make_mean.sh {road.dataset}/train_lmdb {tmp_path}/mean"
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, env=environment(), timeout=60)
+    fails(done, "gave no mean of")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["db", "file"]
+
+
 def spoiled(tmp_path: Path) -> Path:
     make_images(tmp_path / "images", train=3, val=1)
     folder = tmp_path / "images" / "train" / "n03"

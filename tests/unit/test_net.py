@@ -177,3 +177,10 @@ def test_find_trained_by_name_and_last(road: Road) -> None:
         find_trained("linear_sotfmax", build=build)
     with pytest.raises(FoolCaffeError, match=r"(?s)no trained model under.*make train"):
         find_trained(None, build=road.images)
+
+
+@pytest.mark.parametrize("content", ["junk", "{}", "[]"])
+def test_a_damaged_record_of_training(tmp_path: Path, content: str) -> None:
+    (tmp_path / "trained.json").write_text(content)
+    with pytest.raises(FoolCaffeError, match=r"trained\.json is damaged"):
+        find_trained(str(tmp_path))
