@@ -158,7 +158,8 @@ def summary(record: Mapping[str, Any], png: Path) -> str:
     lines = [
         f"before  {first['name']} {percent(first['confidence'])}, {target} {percent(record['confidence_before'])}",
         f"after   {target} {percent(record['confidence_after'])}, verified on the PNG",
-        f"change  mean {record['mean_abs']:.2f}, largest {record['linf']:.0f} grey levels of 255, L2 {record['l2']:.1f}",
+        f"change  mean {record['mean_abs']:.2f}, largest {record['linf']:.0f} grey levels of 255, "
+        f"L2 {record['l2']:.1f}",
         f"cost    {record['queries']:,} images scored",
     ]
     proved = record.get("certificate")
