@@ -75,7 +75,8 @@ def target_sheet(path: Path, start: Rgb8, pictures: list[tuple[Rgb8, str, str]],
             figure.text(
                 (left + side / 2) / width, (low - 0.03) / height, text, fontsize=6, ha="center", va="top", color=colour
             )
-        figure.text(gap / width, 1 - 0.08 / height, title, fontsize=9 if width > 6 else 7, color=GREY, va="top")
+        lines = "\n".join(textwrap.wrap(title, int(width * 15)))
+        figure.text(gap / width, 1 - 0.06 / height, lines, fontsize=7, color=GREY, va="top")
         save(figure, path)
 
 
@@ -109,7 +110,7 @@ class FoolingRow:
         start: the start image.
         direction: channels × height × width, BGR: what was added, up to the factor.
         direction_name: under the middle picture.
-        factor: what the direction was multiplied by.
+        factor: what the direction was multiplied by; None if it was added as it is.
         image: the fooling image.
         before, after: best classes of start and result, from :func:`top`.
         target: the wanted class's id, drawn in its own colour.
@@ -122,7 +123,7 @@ class FoolingRow:
         start: Rgb8,
         direction: npt.NDArray[np.float32],
         direction_name: str,
-        factor: float,
+        factor: float | None,
         image: Rgb8,
         before: list[tuple[int, str, float]],
         after: list[tuple[int, str, float]],
@@ -136,7 +137,7 @@ class FoolingRow:
         """Draw into five axes: start, sign, template, sign, result."""
         _picture(axes[0], self.start, "start")
         _classes(axes[0], self.before, self.target)
-        _sign(axes[1], f"+ {_factor(self.factor)} ×")
+        _sign(axes[1], "+" if self.factor is None else f"+ {_factor(self.factor)} ×")
         _picture(axes[2], template_image(self.direction), self.direction_name)
         axes[2].text(
             0.5,

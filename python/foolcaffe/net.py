@@ -130,17 +130,23 @@ class Classifier:
         one_hot[target] = 1
         return self.data_gradient(image, one_hot)
 
+    @property
+    def linear(self) -> bool:
+        """Whether its score layer is fed by the pixels themselves, so that its weight rows are images."""
+        layer = self._net.params.get(self._layer_of_score())
+        return layer is not None and layer[0].data.shape == (self.classes, int(np.prod(self.shape)))
+
     def score_weights(self) -> npt.NDArray[np.float32]:
         """The weight rows of a linear net as images: classes × channels × height × width, BGR order.
 
         Raises:
             FoolCaffeError: the score layer is not fed by the pixels, so its rows are no images.
         """
-        layer = self._net.params.get(self._layer_of_score())
-        if layer is None or layer[0].data.shape != (self.classes, int(np.prod(self.shape))):
+        if not self.linear:
             raise FoolCaffeError(
                 "this net is not linear: its score layer is not fed by the pixels, so it has no templates"
             )
+        layer = self._net.params[self._layer_of_score()]
         return np.array(layer[0].data).reshape((self.classes, *self.shape))
 
     def score_offsets(self) -> npt.NDArray[np.float64]:

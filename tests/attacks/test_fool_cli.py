@@ -13,7 +13,7 @@ from helpers import Road, fails, run, succeeds
 def test_exact_says_what_it_proved(road: Road, tmp_path: Path) -> None:
     done = run("fool", "--model", road.model, "--class", "ocean", "--flip", "--method", "exact", "--out", tmp_path)
     out = succeeds(done)
-    assert "proved  no 8-bit image within L2" in out
+    assert "proved  no 8-bit image nearer than L2" in out
     record = json.loads(next(tmp_path.glob("*.json")).read_text())
     proved = record["certificate"]
     assert proved["floats"] <= proved["png"] <= record["l2"] * (1 + 1e-9)

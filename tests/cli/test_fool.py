@@ -40,7 +40,7 @@ def names(folder: Path) -> list[str]:
 def test_flip_on_disk(road: Road, net: Classifier, tmp_path: Path, method: str, target: str) -> None:
     done = fool(road, tmp_path, "--class", target, "--flip", "--method", method, "--start", "val:5", "--json")
     record = json.loads(succeeds(done))
-    stem = f"linear_softmax-val5-to-{record['target']['name']}"
+    stem = f"linear_softmax-val5-to-{record['target']['name']}{'' if method == 'gradient' else '-sign'}"
     assert names(tmp_path) == [f"{stem}{tail}" for tail in ("-figure.png", "-perturbation.png", ".json", ".png")]
     assert json.loads((tmp_path / f"{stem}.json").read_text()) == record
     image = read_image(tmp_path / f"{stem}.png")

@@ -42,7 +42,7 @@ def test_the_same_commands(road: Road, tmp_path: Path, model: str) -> None:
     options = ["--class", "sand", "--flip", "--method", method, "--start", "val:2", "--json", "--out", out]
     fooled = json.loads(succeeds(run("fool", "--model", folder, *options)))
     assert fooled["verified"] is True
-    png = read_image(out / f"{model}-val2-to-{fooled['target']['name']}.png")
+    png = read_image(out / f"{model}-val2-to-{fooled['target']['name']}-{method}.png")
     assert find_trained(str(folder)).classifier().probabilities(png.to_bgr())[0].argmax() == fooled["target"]["id"]
 
 

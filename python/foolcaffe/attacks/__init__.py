@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from foolcaffe.attacks.base import Attack, Budget, Certificate, Criterion, Result
@@ -83,6 +84,22 @@ AT_LEAST = {"steps": 1, "restarts": 1, "block": 1, "samples": 2, "jitter": 0, "s
 POSITIVE = ("step_size", "sigma", "delta")
 
 
+def checked(name: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that a method does not take, or that are out of range.
+
+    Raises:
+        FoolCaffeError: so it is.
+    """
+    known = options_of(name)
+    for key, value in options.items():
+        if key not in known:
+            raise FoolCaffeError(f"{name} takes no {key}", f"it takes: {', '.join(known)}")
+        if key in AT_LEAST and not value >= AT_LEAST[key]:
+            raise FoolCaffeError(f"{key} {value} is out of range", f"expected {AT_LEAST[key]} or more")
+        if key in POSITIVE and not 0 < value < float("inf"):
+            raise FoolCaffeError(f"{key} {value:g} is out of range", "expected more than 0")
+
+
 def run(name: str, net: Any, start: Rgb8, criterion: Criterion, *, seed: int = 0, **options: Any) -> Result:
     """Run a method by name; options that are None are left to its defaults.
 
@@ -90,15 +107,8 @@ def run(name: str, net: Any, start: Rgb8, criterion: Criterion, *, seed: int = 0
         FoolCaffeError: an unknown method, an option that it does not take or that is out of range, or what it raises
             itself.
     """
-    known = options_of(name)
     given = {key: value for key, value in options.items() if value is not None}
-    for key, value in {**given, "seed": seed}.items():
-        if key not in known:
-            raise FoolCaffeError(f"{name} takes no {key}", f"it takes: {', '.join(known)}")
-        if key in AT_LEAST and not value >= AT_LEAST[key]:
-            raise FoolCaffeError(f"{key} {value} is out of range", f"expected {AT_LEAST[key]} or more")
-        if key in POSITIVE and not 0 < value < float("inf"):
-            raise FoolCaffeError(f"{key} {value:g} is out of range", "expected more than 0")
+    checked(name, {**given, "seed": seed})
     return method(name)(net, start, criterion, seed=seed, **given)
 
 

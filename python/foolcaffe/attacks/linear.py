@@ -36,6 +36,7 @@ class LinearNet:
         return np.asarray(self.rows @ pixels + self.offsets)
 
 
+OTHERS = "the exact attack is for linear nets; iterated, lbfgs and deepfool are for any"
 _KNOWN: WeakKeyDictionary[Classifier, LinearNet] = WeakKeyDictionary()
 
 
@@ -48,6 +49,8 @@ def linear_net(net: Classifier) -> LinearNet:
     """
     known = _KNOWN.get(net)
     if known is None:
+        if not net.linear:
+            raise FoolCaffeError("this net is not linear: its score layer is not fed by the pixels", OTHERS)
         rows32 = net.score_weights().reshape(net.classes, -1)
         rows = rows32.astype(np.float64)
         offsets = net.score_offsets()
@@ -69,5 +72,5 @@ def _check(net: Classifier, linear: LinearNet) -> None:
         if not float(np.abs(scores - expected).max()) <= 16 * linear.rounding + 1e-6 * float(np.abs(expected).max()):
             raise FoolCaffeError(
                 "this net is not linear: its scores are not weights · pixels + bias",
-                "the exact attack is for linear nets; iterated, lbfgs and deepfool are for any",
+                OTHERS,
             )

@@ -1,0 +1,208 @@
+"""One fooling image: attacked, written, read back, judged, and put on record."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from foolcaffe import engine
+from foolcaffe.attacks import METHODS, Criterion, Result
+from foolcaffe.attacks import run as attack
+from foolcaffe.errors import FoolCaffeError
+from foolcaffe.figures import FoolingRow, percent, template_image, top
+from foolcaffe.files import sha256, write_json
+from foolcaffe.images import Rgb8, write_png
+from foolcaffe.models import TrainedModel
+from foolcaffe.net import Classifier
+from foolcaffe.starts import Start
+from foolcaffe.verify import Verdict, verify
+
+
+def fool(
+    net: Classifier, start: Rgb8, criterion: Criterion, *, method_name: str, seed: int, png: Path, **options: Any
+) -> tuple[Result, Verdict]:
+    """Attack, write the PNG, and verify it from disk. A PNG that does not fool is not left behind.
+
+    Raises:
+        FoolCaffeError: the start is of the class already, the criterion was not reached, or the method refuses.
+    """
+    criterion.check(net.classes)
+    if bool(criterion.met(net.probabilities(start.to_bgr()))[0]):
+        raise FoolCaffeError(
+            "the start is what you want already: there is nothing to fool",
+            "choose another class, another start, or a higher --confidence",
+        )
+    result = attack(method_name, net, start, criterion, seed=seed, **options)
+    wanted = "best class" if criterion.confidence is None else f"confidence {criterion.confidence:g}"
+    if criterion.target is None:
+        wanted = "another best class"
+    if not result.success["image"]:
+        eps = options.get("eps")
+        within = f"within 0..255{'' if eps is None else f' and {eps:g} grey levels of the start'}"
+        raise FoolCaffeError(
+            f"not reached {within} by {method_name}: {wanted}; "
+            f"the highest confidence in the class was {percent(result.best)}, after {result.queries} queries"
+            + (f"\n    {result.note}" if result.note else ""),
+            "ask for less (--confidence, --flip), begin with another image, or try another --method: "
+            + ", ".join(m for m in METHODS if m != method_name),
+        )
+    with tempfile.TemporaryDirectory(prefix=".fool.", dir=png.parent) as aside:
+        trial = Path(aside) / png.name
+        write_png(trial, result.image)
+        verdict = verify(net, trial, start, criterion)
+        if not verdict.fooled:
+            raise FoolCaffeError(
+                f"the PNG read back from disk does not fool ({png}): this is a fault of FoolCaffe, please report it"
+            )
+        trial.replace(png)
+    return result, verdict
+
+
+def reached(criterion: Criterion, verdict: Verdict) -> int:
+    """The class that was reached: the target, or untargeted whatever came out."""
+    return int(verdict.probabilities.argmax()) if criterion.target is None else criterion.target
+
+
+def save(
+    png: Path,
+    result: Result,
+    verdict: Verdict,
+    criterion: Criterion,
+    *,
+    before: npt.NDArray[np.float32],
+    model: TrainedModel,
+    start: Start,
+    method_name: str,
+    options: Mapping[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """Write the perturbation, amplified, and the JSON record beside a fooling PNG.
+
+    Args:
+        png: the fooling image, written and verified by :func:`fool`.
+        result, verdict, criterion: what was found, what the PNG is, what was wanted.
+        before: the start's probabilities.
+        model, start: of what.
+        method_name, options, seed: how.
+
+    Returns:
+        The record; norms in grey levels 0..255, measured on the PNG.
+    """
+    delta = result.image.to_bgr().array - result.start.to_bgr().array
+    amplified = 127.0 / max(float(np.abs(delta).max()), 1.0)
+    write_png(png.with_name(f"{png.stem}-perturbation.png"), template_image(delta, 127.5 / amplified))
+    synsets = model.synsets()
+
+    def best(probabilities: npt.NDArray[np.float32]) -> list[dict[str, Any]]:
+        return [
+            {"id": i, "wnid": synsets[i].wnid, "name": name, "confidence": p}
+            for i, name, p in top(probabilities, synsets)
+        ]
+
+    target = synsets[reached(criterion, verdict)]
+    proved = result.certificate
+    kind: Any = "flip" if criterion.confidence is None else {"confidence": criterion.confidence}
+    record = {
+        "target": {"id": target.id, "wnid": target.wnid, "name": target.name},
+        "criterion": kind if criterion.target is not None else {"not": synsets[criterion.sought].name},
+        "start": start.told,
+        "before": best(before),
+        "after": best(verdict.probabilities),
+        "confidence_before": float(before[target.id]),
+        "confidence_after": float(verdict.probabilities[target.id]),
+        "l2": verdict.distances.l2,
+        "linf": verdict.distances.linf,
+        "mean_abs": verdict.distances.mean,
+        "perturbation_amplified": amplified,
+        "method": method_name,
+        "options": dict(options),
+        "factor": result.factor,
+        "steps": result.steps,
+        "queries": result.queries,
+        "queries_to_first_success": result.first,
+        "seed": seed,
+        "success": result.success,
+        **({"certificate": asdict(proved)} if proved else {}),
+        "verified": verdict.fooled,
+        "engine": engine.name(),
+        "model": str(model.folder),
+        "sha256": {
+            "start": hashlib.sha256(result.start.array.tobytes()).hexdigest(),
+            **_hashes(model),
+            "png": sha256(png),
+        },
+        "trajectory": [[f, c] for f, c in result.trajectory],
+    }
+    write_json(png.with_suffix(".json"), record)
+    return record
+
+
+@lru_cache(maxsize=1)
+def _hashes(model: TrainedModel) -> dict[str, str]:
+    """Of the model's files; they do not change while a command runs."""
+    mean = {"mean": sha256(model.mean)} if model.mean else {}
+    return {"weights": sha256(model.weights), "deploy": sha256(model.deploy), **mean}
+
+
+def summary(record: Mapping[str, Any], png: Path) -> str:
+    """A record in a few lines."""
+    first, target = record["before"][0], record["target"]["name"]
+    lines = [
+        f"before  {first['name']} {percent(first['confidence'])}, {target} {percent(record['confidence_before'])}",
+        f"after   {target} {percent(record['confidence_after'])}, verified on the PNG",
+        f"change  mean {record['mean_abs']:.2f}, largest {record['linf']:.0f} grey levels of 255, "
+        f"L2 {record['l2']:.1f}",
+        f"cost    {record['queries']:,} images scored",
+    ]
+    proved = record.get("certificate")
+    if proved:
+        norm = {"l2": "L2", "linf": "L∞"}[proved["norm"]]
+        lines.append(
+            f"proved  no 8-bit image nearer than {norm} {proved['png']:.4g} fools, "
+            f"none of real numbers nearer than {proved['floats']:.4g}"
+        )
+    return "\n".join([*lines, f"written {png}"])
+
+
+def row(
+    result: Result,
+    verdict: Verdict,
+    criterion: Criterion,
+    *,
+    before: npt.NDArray[np.float32],
+    model: TrainedModel,
+    net: Classifier,
+    method_name: str,
+) -> FoolingRow:
+    """A row of the post's figure."""
+    synsets = model.synsets()
+    target = synsets[reached(criterion, verdict)]
+    direction = result.direction
+    if direction is None:
+        direction = result.image.to_bgr().array - result.start.to_bgr().array
+    side = "towards" if criterion.target is not None else "away from"
+    name = (target if criterion.target is not None else synsets[criterion.sought]).name
+    template = f"{name} {'template' if net.linear else 'gradient'}"
+    named = {
+        "gradient": template if criterion.target is not None else f"minus the {template}",
+        "sign": f"sign {side} {name}",
+    }
+    return FoolingRow(
+        start=result.start,
+        direction=direction,
+        direction_name=named.get(method_name, "change"),
+        factor=result.factor if result.direction is not None else None,
+        image=result.image,
+        before=top(before, synsets),
+        after=top(verdict.probabilities, synsets),
+        target=target.id,
+        change=f"mean change {verdict.distances.mean:{'.0f' if verdict.distances.mean >= 10 else '.2g'}} of 255",
+    )

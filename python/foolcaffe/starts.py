@@ -1,0 +1,87 @@
+"""Where a fooling image begins: a file, noise, flat grey, or a validation image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from foolcaffe.datums import DatumLMDB, Record
+from foolcaffe.errors import FoolCaffeError
+from foolcaffe.images import BgrPixels, Rgb8, noise, read_image, resize
+from foolcaffe.models import TrainedModel
+from foolcaffe.net import Classifier
+
+LOOKED_AT = 500
+"""Validation images looked at for a start that the net classifies correctly."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """An image of the net's size; what it is, for people (``told``) and for names of files (``short``)."""
+
+    image: Rgb8
+    told: str
+    short: str
+
+
+def from_file(path: Path, net: Classifier) -> Start:
+    """A picture of any size and kind.
+
+    Raises:
+        FoolCaffeError: see :func:`read_image`.
+    """
+    return Start(resize(read_image(path), *net.shape[1:]), path.name, path.stem)
+
+
+def named(text: str, model: TrainedModel, net: Classifier, seed: int) -> Start:
+    """``noise``, ``grey``, or ``val:N`` for validation image N.
+
+    Raises:
+        FoolCaffeError: none of these, no such validation image, or no validation LMDB.
+    """
+    _, height, width = net.shape
+    if text == "noise":
+        return Start(noise(height, width, seed), f"uniform noise, seed {seed}", f"noise{seed}")
+    if text == "grey":
+        return Start(Rgb8(np.full((height, width, 3), 128, np.uint8)), "flat grey", "grey")
+    number = re.fullmatch(r"val:(\d+)", text)
+    if not number:
+        raise FoolCaffeError(f"--start {text!r} is no start", "expected: noise, grey, or val:N for validation image N")
+    with DatumLMDB(model.dataset / "val_lmdb") as records:
+        return _validation(model, net, int(number.group(1)), records.record(int(number.group(1))))
+
+
+def default(model: TrainedModel, net: Classifier, targets: Sequence[int]) -> Start:
+    """The first validation image that the net gets right and that is of none of the wanted classes.
+
+    If it gets none right among the first :data:`LOOKED_AT`, the first of another class.
+
+    Raises:
+        FoolCaffeError: no validation LMDB, or no image of another class in it.
+    """
+    first: tuple[int, Record] | None = None
+    with DatumLMDB(model.dataset / "val_lmdb") as records:
+        for index, record in enumerate(records):
+            if index >= LOOKED_AT and first is not None:
+                break
+            if record.label in targets or record.pixels.shape != net.shape:
+                continue
+            if int(net.scores(BgrPixels(record.pixels.astype(np.float32))).argmax()) == record.label:
+                return _validation(model, net, index, record)
+            first = first or (index, record)
+    if first is None:
+        raise FoolCaffeError(
+            f"{records.path} has no image of another class than the wanted", "choose a start with --image"
+        )
+    return _validation(model, net, *first)
+
+
+def _validation(model: TrainedModel, net: Classifier, index: int, record: Record) -> Start:
+    if record.pixels.shape != net.shape:
+        raise FoolCaffeError(f"validation image {index} is {record.pixels.shape}, the net takes {net.shape}")
+    image = BgrPixels(record.pixels.astype(np.float32)).to_rgb8()
+    return Start(image, f"validation image {index}, {model.synsets()[record.label]}", f"val{index}")
