@@ -93,7 +93,8 @@ def _measure(lab: Lab) -> dict[str, Any]:
     net = lab.decayed(DECAY, seed).classifier()
     database = lab.dataset / "val_lmdb"
     with DatumLMDB(database) as records:
-        clean = starts(database, min(CLEAN, len(records)))
+        count = min(CLEAN, len(records))
+    clean = starts(database, count)
     images, labels = stack([image for image, _ in clean]), np.array([label for _, label in clean])
     bare = net.scores(images).argmax(axis=1) == labels
     usable = np.flatnonzero(bare)

@@ -126,7 +126,8 @@ def _few_classes(lab: Lab) -> dict[str, Any]:
 def _measure(lab: Lab) -> dict[str, Any]:
     nets = _linear(lab)
     with DatumLMDB(lab.dataset / "train_lmdb") as records:
-        training = starts(lab.dataset / "train_lmdb", min(GROWN_ON, len(records)))
+        grown_on = min(GROWN_ON, len(records))
+    training = starts(lab.dataset / "train_lmdb", grown_on)
     forest = _forest(lab, stack([image for image, _ in training]), np.array([label for _, label in training]))
     every: dict[str, Scored] = {**nets, "Random Forest": forest}
     images = starts(lab.dataset / "val_lmdb", lab.scale.images)
