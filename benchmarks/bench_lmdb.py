@@ -27,6 +27,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("FOOLCAFFE_SHARED", ROOT.parent / "shared" / "data"))
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "python"), "GLOG_minloglevel": "2"}
+ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # modules are compiled once, as where the package is installed
 BARE = """
 import sys, time
 import cv2, lmdb

@@ -45,7 +45,7 @@ TOOLS="caffe convert_imageset compute_image_mean"
 # What foolcaffe needs beside pycaffe. protobuf <3.21 reads the caffe_pb2.py that Debian generated with protoc 3.12;
 # the last matplotlib for Python 3.9 uses names that pyparsing 3.3 deprecates.
 PACKAGES="numpy<2 scikit-image matplotlib pyparsing<3.3 lmdb protobuf<3.21 six tqdm opencv-python-headless simplejpeg scipy threadpoolctl \
-scikit-learn jinja2"
+scikit-learn jinja2 isal"
 # The closure of these is unpacked; of python3-caffe only the files of caffe itself, for its Debian dependencies
 # (ipython, pandas, …) come as current wheels or are not needed.
 CLOSURE="caffe libopenblas0-pthread libboost-python1.74.0 libpython3.9 python3.9 python3-distutils python3-lib2to3 python-pip-whl"

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import shutil
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ choose with FOOLCAFFE_ENGINE=caffe|torch, or ENGINE= for make"""
 quiet = False
 """Set by ``--quiet``: the engine is not printed."""
 _loaded: Any = None
+_announced = False
 
 
 def wanted() -> str:
@@ -92,6 +94,15 @@ def _has(module: str) -> bool:
         return False
 
 
+def name() -> str:
+    """The engine in use, ``caffe`` or ``torch``; nothing is imported for it.
+
+    Raises:
+        FoolCaffeError: ``FOOLCAFFE_ENGINE`` names no engine.
+    """
+    return wanted() or ("caffe" if _has("caffe") else "torch")
+
+
 def load() -> Any:
     """The engine's ``caffe`` module.
 
@@ -100,8 +111,8 @@ def load() -> Any:
     """
     global _loaded
     if _loaded is None:
-        name = wanted() or ("caffe" if _has("caffe") else "torch")
-        _loaded = _load_caffe() if name == "caffe" else _load_torch()
+        _loaded = _load_caffe() if name() == "caffe" else _load_torch()
+        announce()
     return _loaded
 
 
@@ -109,39 +120,66 @@ def _load_caffe() -> Any:
     # glog writes every layer of every net to standard error unless told otherwise before the import
     os.environ.setdefault("GLOG_minloglevel", "2")
     try:
-        module = importlib.import_module("caffe")
+        return importlib.import_module("caffe")
     except ImportError as error:
         raise FoolCaffeError(f"real pycaffe cannot be imported by {sys.executable}: {error}", _HOW_TO_GET) from None
-    _announce(f"caffe {module.__version__} (real Caffe, {Path(module.__file__ or '').parent})")
-    return module
 
 
 def _load_torch() -> Any:
     try:
-        module = importlib.import_module("torchcaffe.pycaffe")
-        torch = importlib.import_module("torch")
+        return importlib.import_module("torchcaffe.pycaffe")
     except ImportError as error:
         raise FoolCaffeError(f"torchcaffe cannot be imported by {sys.executable}: {error}", _HOW_TO_GET) from None
-    _announce(f"torchcaffe {module.__version__} (PyTorch {torch.__version__})")
-    return module
 
 
-def _announce(what: str) -> None:
-    if not quiet:
-        print(f"engine: {what}", file=sys.stderr)
+def schema() -> Any:
+    """The engine's ``caffe.proto.caffe_pb2``; PyTorch is not imported for it.
+
+    Raises:
+        FoolCaffeError: as :func:`load`.
+    """
+    if name() == "caffe":
+        return load().proto.caffe_pb2
+    announce()
+    return importlib.import_module("torchcaffe.proto.caffe_pb2")
 
 
-def name() -> str:
-    """The engine in use: ``caffe`` or ``torch``."""
-    return "torch" if load().__name__.startswith("torchcaffe") else "caffe"
+def announce() -> None:
+    """Print the engine in use on standard error: once a process, and not with :data:`quiet`.
+
+    Raises:
+        FoolCaffeError: as :func:`load`.
+    """
+    global _announced
+    if not _announced:
+        said = version()
+        if not quiet:
+            print(f"engine: {said}", file=sys.stderr)
+        _announced = True
+
+
+def version() -> str:
+    """The engine in use and its version, for people; real Caffe is imported for it, PyTorch is not.
+
+    Raises:
+        FoolCaffeError: as :func:`load`.
+    """
+    if name() == "caffe":
+        module = _loaded or _load_caffe()
+        return f"caffe {module.__version__} (real Caffe, {Path(module.__file__ or '').parent})"
+    try:
+        return f"torchcaffe {importlib.import_module('torchcaffe').__version__} (PyTorch {metadata.version('torch')})"
+    except (ImportError, metadata.PackageNotFoundError) as error:
+        raise FoolCaffeError(f"torchcaffe cannot be imported by {sys.executable}: {error}", _HOW_TO_GET) from None
 
 
 def command(tool: str) -> list[str]:
     """The command line of one of Caffe's programs: ``caffe``, ``convert_imageset`` or ``compute_image_mean``.
 
     Raises:
-        FoolCaffeError: the engine is there, its program is not.
+        FoolCaffeError: the engine is not there, or its program is not.
     """
+    announce()
     if name() == "torch":
         return [sys.executable, "-m", f"torchcaffe.tools.{tool}"]
     ours = ROOT / ".caffe" / "bin" / tool

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-
-from tqdm import tqdm
+from typing import Any
 
 
 class Progress:
@@ -29,7 +28,7 @@ class Progress:
         self._start = self._last = time.monotonic()
         self._initial = initial
         terminal = not quiet and sys.stderr.isatty()
-        self._bar = tqdm(total=total, unit=f" {unit}", desc=label, initial=initial) if terminal else None
+        self._bar = _bar(total, unit, label, initial) if terminal else None
 
     def advance(self, count: int = 1, note: str = "") -> None:
         """Add ``count``; ``note`` (the latest loss, say) is shown beside."""
@@ -66,3 +65,9 @@ class Progress:
             self._bar.close()
         elif not self._quiet and kind is None:
             self._line()
+
+
+def _bar(total: int, unit: str, label: str, initial: int) -> Any:
+    from tqdm import tqdm  # as slow to import as numpy, and wanted on a terminal only
+
+    return tqdm(total=total, unit=f" {unit}", desc=label, initial=initial)

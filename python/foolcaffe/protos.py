@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from foolcaffe.engine import caffe
+from foolcaffe.engine import schema
 from foolcaffe.errors import FoolCaffeError, nearest
 from foolcaffe.files import write_text
 
@@ -24,7 +24,7 @@ def read_prototxt(path: Path, message: str) -> Any:
     Raises:
         FoolCaffeError: not there, or malformed: with line and column, and the nearest field name for an unknown one.
     """
-    result = getattr(caffe.proto.caffe_pb2, message)()
+    result = getattr(schema(), message)()
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -41,7 +41,7 @@ def read_prototxt(path: Path, message: str) -> Any:
         unknown = re.search(r'Message type "caffe\.(\w+)" has no field named "(\w+)"', said)
         hint = ""
         if unknown:
-            fields = caffe.proto.caffe_pb2.DESCRIPTOR.message_types_by_name.get(unknown.group(1))
+            fields = schema().DESCRIPTOR.message_types_by_name.get(unknown.group(1))
             hint = nearest(unknown.group(2), [f.name for f in fields.fields]) if fields else ""
         raise FoolCaffeError(f"{where}: {what}", hint) from None
     return result
@@ -65,7 +65,7 @@ def read_binary(path: Path, message: str, what: str, how_to_get: str = "") -> An
     Raises:
         FoolCaffeError: not there, or no such message.
     """
-    result = getattr(caffe.proto.caffe_pb2, message)()
+    result = getattr(schema(), message)()
     try:
         content = path.read_bytes()
     except FileNotFoundError:

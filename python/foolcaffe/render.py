@@ -14,7 +14,7 @@ from typing import Any
 from foolcaffe import engine, gpu
 from foolcaffe.classes import read_synsets
 from foolcaffe.datums import DatumLMDB
-from foolcaffe.engine import ROOT, caffe
+from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, nearest, run_cli
 from foolcaffe.protos import read_prototxt, write_prototxt
 
@@ -156,7 +156,7 @@ def _differences(out: Path, rendered: dict[str, Any], scores: str) -> str:
 
 def _enums() -> dict[str, int]:
     """Caffe's enum values that prototxts are edited with: TRAIN, TEST, CPU, GPU."""
-    pb2 = caffe.proto.caffe_pb2
+    pb2 = engine.schema()
     return {"TRAIN": pb2.TRAIN, "TEST": pb2.TEST, "CPU": pb2.SolverParameter.CPU, "GPU": pb2.SolverParameter.GPU}
 
 

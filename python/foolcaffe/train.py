@@ -78,12 +78,12 @@ def train(folder: Path, asked_gpu: str = "auto", quiet: bool = False) -> int:
                 file=sys.stderr,
             )
         seconds = -time.monotonic()
-        log, code = _run(arguments, folder / "train.log", solver.max_iter, start, lock, quiet)
+        log, code, interrupted = _run(arguments, folder / "train.log", solver.max_iter, start, lock, quiet)
         seconds += time.monotonic()
         whole = parse((folder / "train.log").read_text("utf-8", "replace").splitlines())
         if whole.loss:
             plot_loss(folder / "loss.png", whole, _title(folder, solver))
-        _raise_if_failed(log, whole, code, folder)
+        _raise_if_failed(log, whole, 0 if interrupted else code, folder)
         finished, _ = latest(prefix)
         if log.stopped or not log.done or finished is None or finished.iteration < solver.max_iter:
             at = f"a snapshot of iteration {finished.iteration} was left" if finished else "no snapshot was left"
@@ -140,8 +140,7 @@ def _raise_if_failed(log: TrainLog, whole: TrainLog, code: int, folder: Path) ->
         )
     if whole.bad_start:
         print("warning: " + INIT_TOO_LARGE.format(first=whole.loss[0][1]), file=sys.stderr)
-    # a Ctrl-C before the first iteration ends real Caffe by the signal, torchcaffe with a code
-    if log.fatal or code not in (0, -signal.SIGINT, EXIT_INTERRUPTED):
+    if log.fatal or code:
         free = os.statvfs(folder)
         if free.f_bavail * free.f_frsize < 1 << 24:
             raise FoolCaffeError(
@@ -173,30 +172,40 @@ def _mode_follows(solver_file: Path, solver: Any, on_gpu: bool) -> None:
         print(f"{solver_file}: solver_mode is {name} now, for that is where it trains", file=sys.stderr)
 
 
-def _run(arguments: list[str], log_file: Path, total: int, start: int, lock: int, quiet: bool) -> tuple[TrainLog, int]:
-    """Run Caffe, keep its log, show its progress; the first Ctrl-C lets it leave a snapshot, a second ends it."""
+def _run(
+    arguments: list[str], log_file: Path, total: int, start: int, lock: int, quiet: bool
+) -> tuple[TrainLog, int, bool]:
+    """Run Caffe, keep its log, show its progress; the first Ctrl-C lets it leave a snapshot, a second ends it.
+
+    Returns:
+        the log, the exit code, and whether it was interrupted: one that is, before it has begun, ends by the signal.
+    """
     log = TrainLog()
     environment = {**os.environ, "GLOG_logtostderr": "1", "GLOG_minloglevel": "0"}
     # The child keeps the lock open: were this process killed, a second run could not start beside the first.
     with log_file.open("ab") as out, Progress(total, "iterations", "train", quiet, start) as progress:
-        child = subprocess.Popen(
-            arguments,
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
-            pass_fds=(lock,),
-        )
+        child: subprocess.Popen[bytes] | None = None
         interrupts = 0
 
         def forward(signum: int, frame: object) -> None:
             nonlocal interrupts
             interrupts += 1
             progress.say("leaving a snapshot …" if interrupts == 1 else "ending at once")
-            child.send_signal(signal.SIGINT if interrupts == 1 else signal.SIGKILL)
+            if child is not None:
+                child.send_signal(signal.SIGINT if interrupts == 1 else signal.SIGKILL)
 
         before = {s: signal.signal(s, forward) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
+            child = subprocess.Popen(
+                arguments,
+                stderr=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                env=environment,
+                start_new_session=True,
+                pass_fds=(lock,),
+            )
+            if interrupts:  # while it was started
+                child.send_signal(signal.SIGINT)
             assert child.stderr is not None
             for raw in child.stderr:
                 out.write(raw)
@@ -211,13 +220,14 @@ def _run(arguments: list[str], log_file: Path, total: int, start: int, lock: int
             code = child.wait()
             child.stderr.close()
         except BaseException:
-            child.kill()
-            child.wait()
+            if child is not None:
+                child.kill()
+                child.wait()
             raise
         finally:
             for s, handler in before.items():
                 signal.signal(s, handler)
-    return log, code
+    return log, code, interrupts > 0
 
 
 @contextmanager

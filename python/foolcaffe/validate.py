@@ -9,7 +9,7 @@ from foolcaffe.classes import read_synsets
 from foolcaffe.errors import FoolCaffeError, run_cli
 from foolcaffe.images import read_image
 from foolcaffe.lists import read_list
-from foolcaffe.lmdb import verify
+from foolcaffe.lmdb import validate
 from foolcaffe.mean import read_mean
 from foolcaffe.progress import Progress
 
@@ -32,7 +32,7 @@ def differences(folder: Path, part: str, size: int, quiet: bool = False) -> list
     classes = len(read_synsets(folder / "synset_words.txt"))
     listing = folder / f"{part}.txt"
     entries = read_list(listing, classes)
-    found = verify.validate(folder / f"{part}_lmdb", listing, (size, size), classes, quiet)
+    found = validate.validate(folder / f"{part}_lmdb", listing, (size, size), classes, quiet)
     wrong = list(found.wrong)
     if wrong:
         wrong.insert(0, f"{folder}/{part}_lmdb has {found.records} records, {listing} has {len(entries)} lines")

@@ -26,6 +26,10 @@ def fill(shape: Shape, param: Any, generator: Generator) -> F32:
     if param.type not in FILLERS:
         known = f"known: {', '.join(sorted(FILLERS))}"
         raise FoolCaffeError(f"unknown filler {param.type!r}", nearest(param.type, FILLERS) or known)
+    if not shape and (param.type in ("msra", "positive_unitball", "xavier") or param.sparse >= 0):
+        raise FoolCaffeError(
+            f"the filler {param.type!r} cannot fill a single number", "it counts along axes: take constant or uniform"
+        )
     if param.sparse != -1 and param.type != "gaussian":
         raise FoolCaffeError(f"the filler {param.type!r} knows no sparse", "only gaussian does")
     return FILLERS[param.type](tuple(shape), param, generator).reshape(shape)

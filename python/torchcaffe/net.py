@@ -132,9 +132,11 @@ class Net:
                 tops.append(self._new_blob("(automatic)", blob_needs))
         if param.type == "Input":
             self.inputs += tops
+        # as given: BatchNorm sets lr_mult to 0 in its setup, and Caffe runs backward for it all the same
+        learnt = [spec.lr_mult != 0 for spec in param.param]
         layer.setup([self.blobs[i] for i in bottoms], [self.blobs[i] for i in tops])
         self.params.add_layer(layer)
-        layer.param_propagate_down = [self.params.specs(layer)[i].lr_mult != 0 for i in range(len(layer.blobs))]
+        layer.param_propagate_down = learnt + [True] * (len(layer.blobs) - len(learnt))
         needs, below = forward_pass(bottoms, param.propagate_down, layer.param_propagate_down, blob_needs, tops)
         self.layers.append(layer)
         self.layer_names.append(param.name)

@@ -11,7 +11,7 @@ import pytest
 from attacks.nets import CONV, caffe_net, image
 from foolcaffe.attacks import Budget, Criterion, run
 from foolcaffe.attacks.blackbox import SklearnScores
-from foolcaffe.attacks.numeric import numeric_gradient
+from foolcaffe.attacks.numeric import differences
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import BgrPixels
 
@@ -70,7 +70,7 @@ def test_the_numeric_gradient_is_the_gradient(engine: str, tmp_path: Path) -> No
     probabilities = net.probabilities(start.to_bgr())
     weights = np.zeros(net.classes)
     weights[4] = 1
-    numeric = numeric_gradient(net, start.to_bgr().array, weights, step_size=0.5).reshape(-1)
+    numeric = differences(lambda images: net.probabilities(images) @ weights, start.to_bgr().array, 0.5).reshape(-1)
     diffs = -probabilities * probabilities[0, 4]
     diffs[0, 4] += probabilities[0, 4]
     true = net.data_gradients(start.to_bgr(), diffs.astype(np.float32)).reshape(-1)

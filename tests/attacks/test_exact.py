@@ -13,9 +13,10 @@ from scipy.optimize import linprog, minimize
 
 from attacks.nets import CONV, caffe_net, image, numbers
 from foolcaffe.attacks.base import Criterion
-from foolcaffe.attacks.dual import Problem, maximise, outside, support, unboxed
+from foolcaffe.attacks.dual import maximise, unboxed
 from foolcaffe.attacks.exact import exact, solve
 from foolcaffe.attacks.linear import LinearNet
+from foolcaffe.attacks.problem import Problem, outside, support
 from foolcaffe.errors import FoolCaffeError
 
 SEEDS = st.integers(0, 10_000)
@@ -63,7 +64,7 @@ def generic_l2(
 
 
 @EXAMPLES
-@given(seed=SEEDS, confidence=st.sampled_from([None, 0.9, 0.5, 0.3]))
+@given(seed=SEEDS, confidence=st.sampled_from([None, 0.9, 0.5, 0.3, 0.1]))
 def test_l2_is_what_a_generic_solver_finds(seed: int, confidence: float | None) -> None:
     net, start, low, high, target = problem(seed, 6, 40)
     solution = solve(net, start, low, high, Criterion(target, confidence), "l2", 0.0)
@@ -71,6 +72,27 @@ def test_l2_is_what_a_generic_solver_finds(seed: int, confidence: float | None) 
     expected = generic_l2(net, start, low, high, target, confidence)
     assert abs(solution.certificate.reached / expected - 1) <= 1e-5
     assert abs(solution.certificate.gap) <= 1e-7
+
+
+@EXAMPLES
+@given(seed=SEEDS, confidence=st.sampled_from([None, 0.05, 0.2, 0.4, 0.6, 0.99]), smooth=st.booleans())
+def test_the_optimum_is_proved_whatever_the_confidence(seed: int, confidence: float | None, smooth: bool) -> None:
+    """More rivals than (1 − p)/p, with rows that are alike: the best class may be sure enough, or not quite."""
+    net, start = numbers(seed, 23, 150, 0.004 if smooth else 0.03)
+    if smooth:
+        rows32 = np.cumsum(net.rows32, axis=1)
+        rows = rows32.astype(np.float64)
+        net = LinearNet(rows, rows32, rows @ rows.T, np.random.default_rng(seed).normal(0, 3, 23) - rows @ start, 1e-9)
+    target = int(np.argsort(net.scores(start))[seed % 12])
+    solution = solve(net, start, -start, 255 - start, Criterion(target, confidence), "l2", 0.0)
+    assert solution is not None
+    assert abs(solution.certificate.gap) <= 1e-6
+    scores = net.scores(start + solution.delta)
+    ratio = np.inf if confidence is None else (1 - confidence) / confidence
+    assert outside(np.delete(scores, target) - scores[target], ratio) <= 1e-8
+    assert solution.levels is not None
+    whole = net.scores(start + solution.levels)
+    assert outside(np.delete(whole, target) - whole[target], ratio) <= 0
 
 
 @EXAMPLES
@@ -177,6 +199,32 @@ def test_impossible_is_proved() -> None:
     assert solve(net, start, low / 100, high / 100, Criterion(target, 1 - 1e-12), "l2", 0.0) is None
 
 
+def test_linf_of_more_rivals_than_pixels() -> None:
+    """Five pixels in a corner of the box: Newton gets stuck at a vertex, the linear program does not."""
+    rng = np.random.default_rng(29)
+    rows32 = rng.normal(0, 0.14, (40, 5)).astype(np.float32)
+    rows, start = rows32.astype(np.float64), rng.choice([0.0, 255.0], 5)
+    net = LinearNet(rows, rows32, rows @ rows.T, rng.standard_normal(40) - rows @ start, 1e-9)
+    found = 0
+    for target in range(0, 40, 4):
+        solution = solve(net, start, -start, 255 - start, Criterion(target), "linf", 0.0)
+        found += solution is not None
+        assert solution is None or solution.certificate.gap <= 1e-4 or solution.certificate.reached == 0
+    assert found >= 2
+
+
+@pytest.mark.parametrize("norm", ["l2", "linf"])
+def test_a_twin_of_another_class_cannot_win(norm: str) -> None:
+    net, start = numbers(5, 6, 40)
+    rows32 = net.rows32.copy()
+    rows32[2] = rows32[4]
+    rows, offsets = rows32.astype(np.float64), net.offsets.copy()
+    offsets[2] = offsets[4]
+    twins = LinearNet(rows, rows32, rows @ rows.T, offsets, 1e-9)
+    assert solve(twins, start, -start, 255 - start, Criterion(2), norm, 1e-4) is None
+    assert solve(twins, start, -start, 255 - start, Criterion(2, 0.6), norm, 1e-4) is None
+
+
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 @pytest.mark.parametrize("confidence", [None, 0.9])
 def test_the_net_agrees(engine: str, tmp_path: Path, norm: str, confidence: float | None) -> None:
@@ -215,6 +263,18 @@ def test_an_eps_below_the_optimum_is_refuted(engine: str, tmp_path: Path) -> Non
     assert not tight.success["image"]
     assert "proved: no 8-bit image" in tight.note
     assert (tight.image.array == start.array).all()
+
+
+def test_an_eps_between_proof_and_image_is_not_decided(engine: str, tmp_path: Path) -> None:
+    net = caffe_net(tmp_path)
+    start = image(2)
+    target = int(net.probabilities(start.to_bgr()).argmin())
+    free = exact(net, start, Criterion(target))
+    assert free.certificate is not None
+    assert free.certificate.png < free.distances.l2
+    between = exact(net, start, Criterion(target), eps=(free.certificate.png + free.distances.l2) / 2)
+    assert not between.success["image"]
+    assert "not decided: the nearest 8-bit image found is" in between.note
 
 
 def test_a_net_that_is_not_linear_is_refused(engine: str, tmp_path: Path) -> None:

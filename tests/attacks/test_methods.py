@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from attacks.nets import CONV, caffe_net, image
-from foolcaffe.attacks import METHODS, Budget, Criterion, options_of, run
+from foolcaffe.attacks import METHODS, Budget, Criterion, options_of, read_option, run
 from foolcaffe.attacks.base import Distances
 from foolcaffe.attacks.exact import exact
 from foolcaffe.errors import FoolCaffeError
@@ -125,6 +125,85 @@ def test_a_budget_of_seconds_is_kept(conv: Classifier) -> None:
     assert "budget of 0 s" in result.note
 
 
+class Counted:
+    """A net that counts the images that it is given."""
+
+    def __init__(self, net: Classifier) -> None:
+        self.net, self.shape, self.classes, self.seen = net, net.shape, net.classes, 0
+
+    @property
+    def queries(self) -> int:
+        return self.seen
+
+    def probabilities(self, images):
+        return self.count(images, self.net.probabilities)
+
+    def scores(self, images):
+        return self.count(images, self.net.scores)
+
+    def data_gradients(self, images, diffs):
+        return self.count(images, lambda x: self.net.data_gradients(x, diffs))
+
+    def count(self, images, score):
+        batch = getattr(images, "array", images)
+        self.seen += 1 if batch.ndim == 3 else len(batch)
+        return score(images)
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+@pytest.mark.parametrize("queries", [7, 333])
+def test_every_image_that_is_scored_is_counted(conv: Classifier, linear: Classifier, name: str, queries: int) -> None:
+    net = linear if name == "exact" else Counted(conv)
+    before = net.queries
+    start = image(3)
+    target = int(conv.probabilities(start.to_bgr()).argmin())
+    before = net.queries
+    result = run(name, net, start, Criterion(target, 0.999), budget=Budget(queries=queries))
+    assert net.queries - before == result.queries + 3  # by which success is judged
+    assert 0 < result.queries <= queries or (name in ("evolve", "numeric", "nes", "spsa") and queries == 7)
+
+
+def test_the_sign_is_that_of_the_cross_entropy(conv: Classifier) -> None:
+    """Goodfellow et al. 2015, section 4: of the loss of the label, all classes in it; not of the best other alone."""
+    start = image(5)
+    p = conv.probabilities(start.to_bgr()).astype(np.float64)
+    label, target = int(p.argmax()), int(p.argmin())
+    one_hot = np.eye(conv.classes)[None]
+    away = conv.data_gradients(start.to_bgr(), (p - one_hot[:, label]).astype(np.float32))[0]
+    near = conv.data_gradients(start.to_bgr(), (one_hot[:, target] - p).astype(np.float32))[0]
+    for criterion, gradient in ((Criterion(label=label), away), (Criterion(target), near)):
+        found = run("sign", conv, start, criterion).direction
+        assert (found == np.sign(gradient)).mean() >= 0.99
+        other = np.sign(conv.data_gradients(start.to_bgr(), criterion.score_diffs(p.astype(np.float32)))[0])
+        assert criterion.target is not None or (other == np.sign(gradient)).mean() < 0.99
+    sure = np.array([[1.0, 0.0, 2e-9, 1e-9]], np.float32)  # 1 − p is nothing in float32, and the direction is there
+    assert np.allclose(Criterion(label=0).entropy_diffs(sure), [[-1, 0, 2 / 3, 1 / 3]])
+
+
+def test_restarts_begin_anywhere_in_the_ball(conv: Classifier) -> None:
+    starts: list[np.ndarray] = []
+
+    class Seen(Counted):
+        def probabilities(self, images):
+            starts.append(np.array(images))
+            return super().probabilities(images)
+
+    start = image(5)
+    target = int(conv.probabilities(start.to_bgr()).argmin())
+    for norm, eps in (("linf", 3.0), ("l2", 30.0)):
+        starts.clear()
+        run("iterated", Seen(conv), start, Criterion(target), norm=norm, eps=eps, restarts=4, steps=1)
+        delta = starts[0] - start.to_bgr().array
+        assert len(delta) == 4
+        assert not delta[0].any()
+        flat = np.abs(delta[1:]).reshape(3, -1)
+        if norm == "linf":
+            assert flat.max() <= eps
+            assert 0.2 < np.mean(flat[(flat > 0)] < eps / 2) < 0.8  # uniform, not the corners
+        else:
+            assert (np.linalg.norm(flat, axis=1) <= eps * (1 + 1e-6)).all()
+
+
 @pytest.mark.parametrize("name", ["nes", "spsa", "local", "square", "evolve"])
 def test_the_same_seed_gives_the_same_image(conv: Classifier, name: str) -> None:
     start = image(5)
@@ -168,6 +247,15 @@ def test_every_bad_input_is_said(linear: Classifier, tmp_path: Path) -> None:
         run("iterated", linear, start, Criterion(2), bounds=(100.0, 120.0))
     with pytest.raises(FoolCaffeError, match="no range of grey levels"):
         run("iterated", linear, start, Criterion(2), bounds=(200.0, 100.0))
+    for key, value in {"steps": 0, "step_size": 0.0, "restarts": -1, "seed": -1, "eps": float("inf")}.items():
+        with pytest.raises(FoolCaffeError, match=f"{key} {value:g} is out of range"):
+            run("iterated", linear, start, Criterion(2), **{key: value})
+    with pytest.raises(FoolCaffeError, match="step_size nan is out of range"):
+        run("iterated", linear, start, Criterion(2), step_size=float("nan"))
+    with pytest.raises(FoolCaffeError, match="a budget of 0 queries"):
+        Budget(queries=0)
+    with pytest.raises(FoolCaffeError, match="a budget of nan seconds"):
+        Budget(seconds=float("nan"))
     with pytest.raises(FoolCaffeError, match="gradient takes no steps"):
         run("gradient", linear, start, Criterion(2), steps=5)
     with pytest.raises(FoolCaffeError, match="unknown method 'exakt'"):
@@ -178,6 +266,21 @@ def test_every_bad_input_is_said(linear: Classifier, tmp_path: Path) -> None:
         run("visualise", linear, start, Criterion(2), prior="nice")
     with pytest.raises(FoolCaffeError, match="unknown encoding"):
         run("evolve", linear, start, Criterion(2), encoding="nice")
+
+
+def test_options_by_name_have_the_kind_of_their_default() -> None:
+    assert read_option("iterated", "restarts=5") == ("restarts", 5)
+    assert read_option("visualise", "prior=tv") == ("prior", "tv")
+    assert read_option("iterated", "step_size=0.5") == ("step_size", 0.5)
+    for name, text, said in (
+        ("iterated", "restarts=many", "restarts is a whole number"),
+        ("nes", "sigma=wide", "sigma is a number"),
+        ("iterated", "prior=tv", "sets nothing of iterated"),
+        ("iterated", "restarts", "NAME=VALUE was expected"),
+        ("iterated", "budget=5", "sets nothing of iterated"),
+    ):
+        with pytest.raises(FoolCaffeError, match=said):
+            read_option(name, text)
 
 
 @pytest.mark.parametrize("name", ["gradient", "sign", "iterated", "lbfgs", "deepfool", "numeric", "visualise"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -96,3 +98,9 @@ def test_blob_as_protobuf_writes_it() -> None:
     )
     theirs = proto.BlobProto(num=1, channels=2, height=3, width=5, data=mean.ravel().tolist())
     assert theirs.SerializeToString() == blob
+
+
+def test_checksum_is_crc32() -> None:
+    """Whatever computes it: databases carry it from machine to machine."""
+    for data in (b"", b"123456789", bytes(range(256)) * 48):
+        assert datum.crc32(data) == datum.crc32(memoryview(data)) == zlib.crc32(data)

@@ -109,3 +109,4 @@ def test_no_list(tmp_path: Path) -> None:
 
 def test_show_is_one_line() -> None:
     assert listfile.show("ä\tb\n".encode() + b"\xff") == "ä\\tb\\n\\xff"
+    assert listfile.show(b"\xef\xbb\xbfa.JPEG") == "\\ufeffa.JPEG"

@@ -194,3 +194,33 @@ def test_validate_of_no_database(tmp_path: Path) -> None:
     (tmp_path / "data.mdb").write_bytes(struct.pack("<Q", 7) * 4096)
     assert "cannot be opened as an LMDB" in run("validate", tmp_path, expect=1).stderr
     assert "no LMDB at" in run("validate", tmp_path / "none", expect=1).stderr
+
+
+def lengthen(data: Path, key: bytes) -> None:
+    """Make LMDB believe that a record's value has two gigabytes: it reads beyond its map, and the process ends."""
+    raw = bytearray(data.read_bytes())
+    at = raw.index(key)  # before it: two halves of the size, flags, the key's length
+    raw[at - 6 : at - 4] = b"\xff\x7f"
+    data.write_bytes(raw)
+
+
+def test_a_damaged_page_ends_no_build_and_no_validation(tmp_path: Path) -> None:
+    listing = zoo.many(tmp_path / "i", 30)
+    run("build", tmp_path / "i", listing, tmp_path / "db")
+    lengthen(tmp_path / "db" / "data.mdb", b"00000007_n")
+    assert "a page is damaged" in run("validate", tmp_path / "db", listing, expect=1).stderr
+    shutil.rmtree(tmp_path / "db")
+    run("plan", tmp_path / "i", listing, tmp_path / "db")
+    run("shard", tmp_path / "db", 0)
+    lengthen(shard(tmp_path / "db", 0) / "data.mdb", b"00000007_n")
+    assert "cannot be read back" in run("merge", tmp_path / "db", expect=1).stderr
+    assert not (tmp_path / "db").exists()
+
+
+def test_validate_finds_a_changed_key(tmp_path: Path) -> None:
+    listing = zoo.many(tmp_path / "i", 30)
+    run("build", tmp_path / "i", listing, tmp_path / "db")
+    data = tmp_path / "db" / "data.mdb"
+    raw = data.read_bytes()
+    data.write_bytes(raw.replace(b"image_17.JPEG", b"image_71.JPEG"))
+    assert "a key or a value has changed" in run("validate", tmp_path / "db", expect=1).stderr

@@ -281,7 +281,12 @@ def test_archive_changed_after_the_plan(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "message"), [(b"plain text", "no archive that is read here"), (b"\x1f\x8b123", "is compressed")]
+    ("data", "message"),
+    [
+        (b"plain text", "no archive that is read here"),
+        (b"\x1f\x8b123", "is compressed"),
+        (b"PK\3\4 and no directory", "is truncated or damaged"),
+    ],
 )
 def test_no_archive(tmp_path: Path, data: bytes, message: str) -> None:
     (tmp_path / "x.tar").write_bytes(data)
@@ -302,6 +307,23 @@ def test_no_batch(tmp_path: Path, content: object, message: str) -> None:
     (tmp_path / "train_data_batch_1").write_bytes(pickle.dumps(content, protocol=4))
     (tmp_path / "l.txt").write_text("train_data_batch_1/0000000 0\n")
     assert message in run("build", tmp_path, tmp_path / "l.txt", tmp_path / "db", expect=1).stderr
+
+
+def test_a_member_larger_than_files_can_be(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("big.JPEG")
+    member.size = 1 << 62
+    (tmp_path / "t.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + b"x" * 999)
+    (tmp_path / "l.txt").write_text("big.JPEG 0\n")
+    said = run("build", tmp_path / "t.tar", tmp_path / "l.txt", tmp_path / "db", expect=1).stderr
+    assert f"{tmp_path / 't.tar'} is truncated or damaged" in said
+
+
+def test_a_line_through_a_file_that_is_no_archive_is_one_bad_line(tmp_path: Path) -> None:
+    listing = zoo.folder(tmp_path / "f", {"a.JPEG": zoo.jpeg(zoo.photo(9, 8))})
+    listing.write_bytes(b"a.JPEG 0\na.JPEG/b.JPEG 1\n")
+    run("build", tmp_path / "f", listing, tmp_path / "db", "--skip-bad")
+    assert [k for k, _ in records(tmp_path / "db")] == [b"00000000_a.JPEG"]
+    assert "a.JPEG is no archive that is read here\tline 2" in (tmp_path / "db" / "bad_images.txt").read_text()
 
 
 def test_wordnet_names(tmp_path: Path) -> None:

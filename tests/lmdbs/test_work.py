@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -15,10 +17,11 @@ from PIL import Image
 
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb import datum, plan
-from foolcaffe.lmdb.decode import BadImage, Decoder
+from foolcaffe.lmdb.decode import Decoder
 from foolcaffe.lmdb.pool import Pool
 from foolcaffe.lmdb.reader import Reader
 from foolcaffe.lmdb.shard import How, build
+from foolcaffe.lmdb.sources import BadImage
 from lmdbs import zoo
 from lmdbs.tools import command, environment, records, run
 
@@ -32,7 +35,8 @@ def test_an_image_that_takes_too_long_is_rejected(tmp_path: Path) -> None:
     images = {"a.JPEG": zoo.jpeg(zoo.photo(30, 41)), "slow.png": slow_png(3000), "b.JPEG": zoo.jpeg(zoo.photo(44, 29))}
     listing = zoo.folder(tmp_path / "i", images)
     made = plan.make(tmp_path / "plan", plan.asked(str(tmp_path / "i"), listing, plan.Settings(), 1))
-    report = build(made, 0, tmp_path / "shard", How(workers=1, skip_bad=True, quiet=True, cpu_seconds=0.03))
+    with Pool(made.folder, made.settings, 1, cpu_seconds=0.03) as pool:
+        report = build(made, 0, tmp_path / "shard", How(skip_bad=True, quiet=True), pool)
     assert [(r["path"], r["reason"]) for r in report["rejected"]] == [("slow.png", "decoding took more than 0.03 s")]
     assert [k for k, _ in records(tmp_path / "shard")] == [b"00000000_a.JPEG", b"00000002_b.JPEG"]
 
@@ -50,10 +54,10 @@ def test_results_come_in_order(tmp_path: Path) -> None:
     }
     listing = zoo.folder(tmp_path / "i", images)
     made = plan.make(tmp_path / "plan", plan.asked(str(tmp_path / "i"), listing, plan.Settings(5, 6), 1))
-    with Pool(made, 3, 8) as pool:
-        assert pool.chunk == 1
+    with Pool(made.folder, made.settings, 3) as pool:
         labels = []
-        for chunk in pool.run([(7, 9), (0, 5), (20, 40)]):
+        for chunk in pool.run([(7, 9), (0, 5), (20, 40)], 27):
+            assert chunk.size == 1
             for key, value in chunk.items:
                 assert bytes(key) == b"%08d_%d.JPEG" % (chunk.first, chunk.first)
                 labels.append(datum.parse(value).label)
@@ -172,3 +176,19 @@ def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
         database = tmp_path / f"db{count}"
         peaks[count] = peak(command("build", tmp_path / f"i{count}", listing, database, "--quiet", "--workers", 2))
     assert peaks[50_000] <= 1.25 * peaks[5_000], peaks
+
+
+def test_reading_back_goes_on_when_workers_are_killed(tmp_path: Path) -> None:
+    listing = zoo.many(tmp_path / "i", 90)
+    made = plan.make(tmp_path / "plan", plan.asked(str(tmp_path / "i"), listing, plan.Settings(5, 6), 1))
+    with Pool(made.folder, made.settings, 2) as pool:
+        build(made, 0, tmp_path / "shard", How(quiet=True), pool)
+        for pid in pool.pids:
+            os.kill(pid, signal.SIGKILL)
+        assert list(pool.read_back(tmp_path / "shard", 90)) == [(45, []), (45, [])]
+        crc = bytearray((tmp_path / "shard" / "crc32").read_bytes())
+        crc[4 * 61] ^= 1
+        (tmp_path / "shard" / "crc32").write_bytes(crc)
+        (_, first), (_, second) = pool.read_back(tmp_path / "shard", 90)
+    assert first == []
+    assert [w.partition("_")[0] for w in second] == ["record 00000061"]

@@ -245,7 +245,8 @@ def difference(ours: Any, theirs: Any) -> float:
         return 0.0
     same = (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
     scale = max(1.0, float(np.max(np.abs(theirs[np.isfinite(theirs)]), initial=0)))
-    return float(np.max(np.where(same, 0, np.abs(ours - theirs)) / scale))
+    with np.errstate(invalid="ignore"):  # inf − inf
+        return float(np.max(np.where(same, 0, np.abs(ours - theirs)) / scale))
 
 
 def compare(case: Case, ours: dict[str, Any], theirs: dict[str, Any]) -> None:

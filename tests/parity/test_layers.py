@@ -73,6 +73,28 @@ ERRORS = {
         {**SMALL, "v": (2, 3, 5, 6)},
         "may differ along axis 1 only",
     ),
+    "Concat in place": (
+        'type: "Concat" bottom: "x" bottom: "v" top: "x"',
+        {**SMALL, "v": (2, 4, 5, 7)},
+        "does not work in place",
+    ),
+    "Slice in place": ('type: "Slice" bottom: "x" top: "x" top: "y"', {"x": (3, 4)}, "does not work in place"),
+    "Softmax axis": ('type: "Softmax" bottom: "x" top: "y" softmax_param { axis: 4 }', SMALL, "axis 4 is out of range"),
+    "Deconvolution to nothing": (
+        'type: "Deconvolution" bottom: "x" top: "y" convolution_param { num_output: 2 kernel_size: 2 pad: 3 }',
+        SMALL,
+        r"gives an empty top, \(2, 2, 0, 2\)",
+    ),
+    "filler of a number": (
+        'type: "PReLU" bottom: "x" top: "y" prelu_param { channel_shared: true filler { type: "xavier" } }',
+        SMALL,
+        "'xavier' cannot fill a single number",
+    ),
+    "sparse filler of a number": (
+        'type: "PReLU" bottom: "x" top: "y" prelu_param { channel_shared: true filler { type: "gaussian" sparse: 1 } }',
+        SMALL,
+        "'gaussian' cannot fill a single number",
+    ),
     "Concat axes": (
         'type: "Concat" bottom: "x" top: "y" concat_param { axis: 1 concat_dim: 1 }',
         SMALL,
@@ -108,9 +130,9 @@ ERRORS = {
         "equally many examples",
     ),
     "Flatten": (
-        'type: "Flatten" bottom: "x" top: "y" flatten_param { axis: 2 end_axis: 1 }',
+        'type: "Flatten" bottom: "x" top: "y" flatten_param { axis: 3 end_axis: 1 }',
         SMALL,
-        "end_axis 1 lies before axis 2",
+        "end_axis 1 lies before axis 3",
     ),
     "Flatten in place": ('type: "Flatten" bottom: "x" top: "x"', SMALL, "does not work in place"),
     "Hinge": ('type: "HingeLoss" bottom: "x" bottom: "t" top: "y"', {"x": (4, 3), "t": (4, 2)}, "one an example"),

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,35 @@ def test_a_signal_leaves_a_snapshot_that_the_run_goes_on_from(folder: Path) -> N
     assert done.returncode == 0, done.stderr
     assert f"caffe.cpp:235] Resuming from s_iter_{states[1]}.solverstate" in done.stderr
     assert (folder / f"s_iter_{states[1] + 3}.caffemodel").exists()
+
+
+def takes_sigint(child: subprocess.Popen[str]) -> bool:
+    """Has the process a handler for SIGINT? Python has from its start, our program no longer, a solver again."""
+    status = Path(f"/proc/{child.pid}/status").read_text()
+    caught = re.search(r"^SigCgt:\s*([0-9a-f]+)", status, re.MULTILINE)
+    return caught is not None and bool(int(caught.group(1), 16) >> (signal.SIGINT - 1) & 1)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.05, 0.2, 0.8])
+def test_an_early_interrupt_ends_it_as_it_ends_caffe(folder: Path, seconds: float) -> None:
+    """By the signal, while PyTorch is imported; or, once a solver has taken the signal, with a snapshot."""
+    prepare_logged(folder)
+    solver = folder / "solver.prototxt"
+    solver.write_text(solver.read_text().replace("max_iter: 12", "max_iter: 100000000"))
+    command = [sys.executable, "-m", "torchcaffe.tools.caffe", "train", "-solver", str(solver)]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
+    for state in (True, False):
+        while takes_sigint(child) is not state:
+            time.sleep(0.001)
+    time.sleep(seconds)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=60)
+    if "Starting Optimization" in said:
+        assert "Optimization stopped early." in said
+        assert child.returncode == 0, said
+    else:
+        assert child.returncode == -signal.SIGINT, said
+    assert "Traceback" not in said
 
 
 def test_sigint_effect_none_is_obeyed(folder: Path) -> None:

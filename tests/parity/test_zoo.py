@@ -32,6 +32,10 @@ FORWARD = 5e-4
 """Of an array's norm; seen: 5e-6, and 1.3e-4 where BatchNorm takes its statistics from one image."""
 BACKWARD = 2e-2
 """Seen: 6e-3. A ReLU or a maximum that lies within rounding of changing sides sends its gradient elsewhere."""
+BACKWARD_GOOGLENET = 0.1
+"""Seen: 0.04, by number of threads; real Caffe with one thread is 0.021 from itself with two."""
+BACKWARD_SMOOTH = 5e-5
+"""GoogLeNet where nothing flips. Seen: 5e-6, whatever the number of threads."""
 BACKWARD_BATCH_NORM = 0.2
 """Seen: 0.1, in TRAIN, with the statistics of one image. Our own gradients in double precision are as far from ours in
 single (0.08) as from real Caffe's (0.09): the net is ill conditioned. In TEST the same nets are within 1e-5."""
@@ -40,7 +44,9 @@ single (0.08) as from real Caffe's (0.09): the net is ill conditioned. In TEST t
 def tolerance(name: str, phase: str, key: str) -> float:
     if key.startswith(("data/", "param/")):
         return FORWARD
-    return BACKWARD_BATCH_NORM if phase == "TRAIN" and name in ("mobilenet", "resnet50") else BACKWARD
+    if phase == "TRAIN" and name in ("mobilenet", "resnet50"):
+        return BACKWARD_BATCH_NORM
+    return {"googlenet": BACKWARD_GOOGLENET, "googlenet_smooth": BACKWARD_SMOOTH}.get(name, BACKWARD)
 
 
 def read(path: Path) -> Any:

@@ -174,6 +174,12 @@ def googlenet(b: Builder) -> None:
     b.loss(b.fc("classifier", x, 1000))
 
 
+def googlenet_smooth(b: Builder) -> None:
+    """With averages for maxima and TanH for ReLU: no gradient that rounding sends elsewhere."""
+    googlenet(b)
+    b.text = b.text.replace("pool: MAX", "pool: AVE").replace('"ReLU"', '"TanH"')
+
+
 def vgg16(b: Builder) -> None:
     x = "data"
     for block, (outputs, depth) in enumerate(((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)), 1):
@@ -231,6 +237,7 @@ NETS: dict[str, tuple[Callable[[Builder], None], tuple[int, int, int], int]] = {
     "squeezenet": (squeezenet, (3, 227, 227), 1000),
     "mobilenet": (mobilenet, (3, 224, 224), 1000),
     "googlenet": (googlenet, (3, 224, 224), 1000),
+    "googlenet_smooth": (googlenet_smooth, (3, 224, 224), 1000),
     "resnet50": (resnet50, (3, 224, 224), 1000),
     "alexnet": (alexnet, (3, 227, 227), 1000),
     "caffenet": (caffenet, (3, 227, 227), 1000),

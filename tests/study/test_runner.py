@@ -18,9 +18,11 @@ from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb.locks import locked
 from foolcaffe.render import Overrides
 from foolcaffe.study.lab import Lab
+from foolcaffe.study.parts import PARTS
 from foolcaffe.study.record import POST, Check, Claim
 from foolcaffe.study.runner import Part, dataset_hashes, read_record, run_part
 from foolcaffe.study.scale import SMALLEST
+from foolcaffe.study.sources import sources_of
 from foolcaffe.study.views import half, shrink, sized
 from helpers import ENGINE, ROOT, Road, environment, fails, run, succeeds
 
@@ -101,6 +103,31 @@ def test_a_damaged_record_is_not_used(own: Road, capsys: pytest.CaptureFixture[s
     path.write_text(path.read_text()[:-40])
     assert run_one(own, part).findings is not None
     assert "is damaged" in capsys.readouterr().err
+
+
+def test_a_part_depends_on_its_own_code_alone() -> None:
+    package = ROOT / "python" / "foolcaffe"
+
+    def names(part: str) -> set[str]:
+        return {str(f.relative_to(package)) for f in sources_of(package / "study" / "parts" / f"{part}.py")}
+
+    assert names("camera") >= {"study/parts/camera.py", "study/common.py", "study/lab.py", "attacks/exact.py"}
+    assert names("mitigations") >= {"study/robust.py", "study/letters.py", "study/climb.py", "attacks/iterated.py"}
+    assert not names("camera") & names("hyperparameters") & {"study/parts/camera.py", "attacks/exact.py"}
+    for part in PARTS:
+        others = {f"study/parts/{other}.py" for other in PARTS if other != part}
+        showing = {f"study/{name}.py" for name in ("report", "light", "runner", "__main__")}
+        assert not names(part) & (others | showing), part
+
+
+def test_what_a_module_imports_through_others_is_found(tmp_path: Path) -> None:
+    module = tmp_path / "own.py"
+    module.write_text("import json\nimport foolcaffe.study.robust\nfrom foolcaffe.study import views as v\n")
+    found = sources_of(module)
+    assert found[0] == module
+    assert {f.name for f in found} >= {"own.py", "robust.py", "letters.py", "views.py", "square.py"}
+    assert "report.py" not in {f.name for f in found}
+    assert len(found) == len(set(found))
 
 
 def lab(road: Road) -> Lab:

@@ -106,6 +106,22 @@ def test_an_interrupt_leaves_a_snapshot_and_the_next_run_goes_on(fresh: Road, ho
     assert json.loads((fresh.model / "trained.json").read_text())["resumed_from"] == iteration
 
 
+@pytest.mark.parametrize("seconds", [0.02, 0.15, 0.4])
+def test_an_interrupt_before_the_first_iteration_is_no_failure(fresh: Road, seconds: float) -> None:
+    render(fresh, "--max-iter", 100000)
+    child = start(fresh)
+    assert child.stderr is not None
+    for line in child.stderr:
+        if line.startswith("training "):
+            break
+    time.sleep(seconds)
+    child.send_signal(signal.SIGINT)
+    said = child.stderr.read()
+    child.stderr.close()
+    assert child.wait(60) == 130, said
+    assert "the same command goes on from there" in said
+
+
 def test_resume_equals_a_straight_run(fresh: Road) -> None:
     """The batch begins anew at a resume; with all images in one batch the two runs see the same data."""
     solver = fresh.model / "solver.prototxt"

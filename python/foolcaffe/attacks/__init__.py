@@ -58,18 +58,59 @@ def options_of(name: str) -> list[str]:
     return [p.name for p in inspect.signature(method(name)).parameters.values() if p.kind is p.KEYWORD_ONLY]
 
 
+def read_option(name: str, text: str) -> tuple[str, Any]:
+    """``restarts=5`` as a keyword of a method and its value, of the kind that the method's default has.
+
+    Raises:
+        FoolCaffeError: not NAME=VALUE, a keyword that the method has not (or that has an option of its own), or a value
+            of another kind.
+    """
+    key, equals, value = text.partition("=")
+    parameters = inspect.signature(method(name)).parameters
+    own = [p for p in options_of(name) if p not in ("budget", "bounds", "seed")]
+    if not equals or key not in own:
+        raise FoolCaffeError(f"{text!r} sets nothing of {name}", f"NAME=VALUE was expected, NAME of: {', '.join(own)}")
+    kind = type(parameters[key].default)
+    kind = float if kind is type(None) else kind
+    try:
+        return key, kind(value)
+    except ValueError:
+        wanted = {int: "a whole number", float: "a number"}[kind]
+        raise FoolCaffeError(f"{text!r}: {key} is {wanted}", f"the default is {parameters[key].default}") from None
+
+
+AT_LEAST = {"steps": 1, "restarts": 1, "block": 1, "samples": 2, "jitter": 0, "seed": 0}
+POSITIVE = ("step_size", "sigma", "delta")
+
+
 def run(name: str, net: Any, start: Rgb8, criterion: Criterion, *, seed: int = 0, **options: Any) -> Result:
     """Run a method by name; options that are None are left to its defaults.
 
     Raises:
-        FoolCaffeError: an unknown method, an option that it does not take, or what it raises itself.
+        FoolCaffeError: an unknown method, an option that it does not take or that is out of range, or what it raises
+            itself.
     """
     known = options_of(name)
     given = {key: value for key, value in options.items() if value is not None}
-    for key in given:
+    for key, value in {**given, "seed": seed}.items():
         if key not in known:
             raise FoolCaffeError(f"{name} takes no {key}", f"it takes: {', '.join(known)}")
+        if key in AT_LEAST and not value >= AT_LEAST[key]:
+            raise FoolCaffeError(f"{key} {value} is out of range", f"expected {AT_LEAST[key]} or more")
+        if key in POSITIVE and not 0 < value < float("inf"):
+            raise FoolCaffeError(f"{key} {value:g} is out of range", "expected more than 0")
     return method(name)(net, start, criterion, seed=seed, **given)
 
 
-__all__ = ["METHODS", "Attack", "Budget", "Certificate", "Criterion", "Result", "method", "options_of", "run"]
+__all__ = [
+    "METHODS",
+    "Attack",
+    "Budget",
+    "Certificate",
+    "Criterion",
+    "Result",
+    "method",
+    "options_of",
+    "read_option",
+    "run",
+]

@@ -133,11 +133,23 @@ class Criterion:
             margin = np.minimum(margin, own - np.log(self.confidence))
         return np.asarray(margin)
 
-    def score_diffs(self, probabilities: Floats) -> Floats:
-        """What is raised, as weights of the scores: images × classes.
+    def entropy_diffs(self, probabilities: Floats) -> Floats:
+        """Where the cross entropy falls (of the target) or grows (of the label), as weights of the scores.
 
-        Targeted: the gradient of log p_target, onehot − p. Untargeted: the best other class's score less the label's,
-        which does not vanish when the softmax saturates.
+        That is ±(onehot − p), images × classes, divided by 1 − p of the class sought, so that its share is ±1 and
+        nothing is lost when the softmax saturates: only the direction is meant.
+        """
+        others = probabilities.astype(np.float64)
+        others[:, self.sought] = 0
+        diffs = -others / np.maximum(others.sum(axis=1, keepdims=True), 1e-300)
+        diffs[:, self.sought] = 1
+        return np.asarray(diffs if self.target is not None else -diffs, np.float32)
+
+    def score_diffs(self, probabilities: Floats) -> Floats:
+        """What an iterated attack raises, as weights of the scores: images × classes.
+
+        Targeted: the gradient of log p_target, onehot − p. Untargeted: the best other class's score less the label's
+        (Carlini and Wagner 2017, section 5, f6), which does not vanish when the softmax saturates.
         """
         if self.target is not None:
             diffs = -probabilities.astype(np.float32)
@@ -174,7 +186,8 @@ class Certificate:
         norm: ``l2`` or ``linf``.
         floats: no image of real numbers nearer than this fools.
         png: no 8-bit image nearer than this fools. Infinite if none fools at all.
-        reached: the norm of the raw result; it fools, so the optimum lies between ``floats`` and this.
+        reached: the norm of the raw result; it fools, so the optimum lies between ``floats`` and this. Infinite if
+            none was found.
     """
 
     norm: str
@@ -200,7 +213,8 @@ class Result:
         factor: what the direction was multiplied by, or None for a method that has none.
         direction: the direction, float32 BGR, or None.
         steps: gradients taken.
-        queries: images that the net has scored for it.
+        queries: images that the net has scored for it, forward passes and gradients alike; not the three by which
+            ``success`` is judged.
         first: of these, up to the first success; the rest made the change smaller. None without a success.
         trajectory: (factor or step, confidence in the target) along the way, on 8-bit images.
         best: the highest confidence in the target met anywhere; how near a failed attack came.
@@ -235,12 +249,21 @@ class Budget:
     Attributes:
         queries: images scored, forward passes and gradients alike.
         seconds: of wall time.
-        tell: called now and then with the steps done and the highest confidence so far, for a progress bar.
+        tell: called again and again with the queries done and the highest confidence so far, for a sign of life.
+
+    Raises:
+        FoolCaffeError: no queries at all, or a time that is negative or no number.
     """
 
     queries: int | None = None
     seconds: float | None = None
     tell: Callable[[int, float], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.queries is not None and self.queries < 1:
+            raise FoolCaffeError(f"a budget of {self.queries} queries is out of range", "expected 1 or more")
+        if self.seconds is not None and not self.seconds >= 0:
+            raise FoolCaffeError(f"a budget of {self.seconds:g} seconds is out of range", "expected 0 or more")
 
 
 Attack = Callable[..., Result]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Floats, Gradients, Result
-from foolcaffe.attacks.dual import nonnegative
+from foolcaffe.attacks.newton import nonnegative
 from foolcaffe.attacks.ray import shorten
 from foolcaffe.attacks.search import BOUNDS, Search
 from foolcaffe.images import Rgb8
 
 RIVALS = 10
-"""Classes whose boundaries are looked at, the best ones (section 3.3 of the paper: 10 of ImageNet's 1000)."""
+"""Classes whose boundaries are looked at, the best ones, as in the authors' code."""
 OVERSHOOT = 0.02
 """How far each step goes beyond the boundary (the paper's η); half as much again each time, for rounding takes some."""
 
@@ -32,6 +32,9 @@ def deepfool(
     Untargeted, as in the paper: to the nearest of the boundaries between the label and the best others. Targeted: the
     smallest step that puts the target before all the best others at once, a least-distance problem with as many
     constraints, solved exactly; the paper has no such variant. For a linear net it is one step.
+
+    Differs from the paper in: the overshoot grows with the steps, for the PNG has to fool; at last a shorter way to the
+    image found is looked for.
 
     Args:
         net: the classifier.

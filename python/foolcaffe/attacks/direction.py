@@ -12,6 +12,7 @@ import numpy as np
 
 from foolcaffe.attacks.base import Budget, Criterion, Result, Scores
 from foolcaffe.attacks.ray import along_ray
+from foolcaffe.attacks.search import Search
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import Rgb8
 
@@ -60,6 +61,6 @@ def direction(
         raise FoolCaffeError(
             "a result without a perturbation gives no direction", "its start may meet the criterion already"
         )
-    result = along_ray(net, start, a, criterion, budget=budget)
+    result = along_ray(Search(net, start, criterion, budget=budget), lambda: a)
     cosine = float((a.astype(np.float64) * b).sum() / (np.linalg.norm(a) * np.linalg.norm(b)))
     return Transfer(own.distances.l2, result.distances.l2 if result.success["image"] else np.inf, cosine, result)

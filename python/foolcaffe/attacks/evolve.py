@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +57,7 @@ def evolve(
         raise FoolCaffeError("evolve needs a target", "the class that is to be seen")
     search = Search(net, start, criterion, bounds=bounds, budget=budget)
     with search:
-        for elites in generations(net, [criterion.target], encoding, steps, seed, search.base, search.spend):
+        for elites in generations(search, [criterion.target], encoding, steps, seed):
             search.steps += 1
             search.look(elites[criterion.target].image.array[None])
             if search.found is not None:
@@ -77,8 +77,11 @@ def evolve_many(
 ) -> dict[int, Elite]:
     """One archive of champions, one a class; each child may become the champion of any class (MAP-Elites).
 
-    Nguyen, Yosinski and Clune 2015, section 2.2 and 2.3: images that win one class seed others. Ends when every class
-    is as sure as ``confidence``.
+    Nguyen, Yosinski and Clune 2015, section 2.2: images that win one class seed others. Ends when every class is as
+    sure as ``confidence``.
+
+    Differs from the paper in: mutations are Gaussian, not polynomial, on BGR, not HSV, at rates drawn anew for each
+    child; the pattern network has a fixed shape, where the paper's grows by NEAT; one child in four has two parents.
 
     Args:
         net: anything that gives scores.
@@ -102,10 +105,9 @@ def evolve_many(
     search = Search(net, blank, Criterion(targets[0]) if targets else Criterion(0), budget=budget)
     elites: dict[int, Elite] = {}
     try:
-        for elites in generations(net, list(targets), encoding, steps, seed, grey, search.spend):
+        for elites in generations(search, list(targets), encoding, steps, seed):
             search.steps += 1
-            if search.budget.tell is not None:
-                search.budget.tell(search.steps, float(np.mean([e.confidence for e in elites.values()])))
+            search.best = float(np.mean([e.confidence for e in elites.values()]))
             if min(e.confidence for e in elites.values()) >= confidence:
                 break
     except Spent:
@@ -113,8 +115,13 @@ def evolve_many(
     return elites
 
 
-def generations(net: Scores, targets: list[int], encoding: str, steps: int, seed: int, base: Floats, spend):  # type: ignore[no-untyped-def]
-    """Yield the archive, target → :class:`Elite`, after each generation (the same dict, brought up to date)."""
+def generations(search: Search, targets: list[int], encoding: str, steps: int, seed: int) -> Iterator[dict[int, Elite]]:
+    """Yield the archive, target → :class:`Elite`, after each generation (the same dict, brought up to date).
+
+    Raises:
+        Spent: the budget does not allow the next one.
+        FoolCaffeError: an unknown encoding, or no targets.
+    """
     if encoding not in ENCODINGS:
         raise FoolCaffeError(f"unknown encoding {encoding!r}", f"encodings: {', '.join(ENCODINGS)}")
     if not targets:
@@ -122,20 +129,20 @@ def generations(net: Scores, targets: list[int], encoding: str, steps: int, seed
     rng = np.random.default_rng(seed)
     genes: dict[int, np.ndarray] = {}
     elites: dict[int, Elite] = {}
-    _, height, width = net.shape
+    _, height, width = search.base.shape
     for _ in range(steps):
         children = []
         for _ in range(TOGETHER):
             if not genes:
-                children.append(_first(rng, encoding, base))
+                children.append(_first(rng, encoding, search.base))
             else:
                 parent = genes[targets[int(rng.integers(len(targets)))]]
                 mate = genes[targets[int(rng.integers(len(targets)))]]
                 children.append(_child(rng, encoding, parent, mate))
         images = np.stack([child if encoding == "direct" else paint(child, height, width) for child in children])
-        images = np.rint(np.clip(images, 0, 255)).astype(np.float32)
-        spend(len(images))
-        probabilities = net.probabilities(images)
+        images = search.levels(images.astype(np.float32))
+        search.spend(len(images))
+        probabilities = search.net.probabilities(images)
         for target in targets:
             i = int(probabilities[:, target].argmax())
             if target not in elites or probabilities[i, target] > elites[target].confidence:

@@ -1,46 +1,29 @@
 """The exact attack on a linear net: the smallest L2 or L∞ change, with a proof; the best 8-bit image, with a bound.
 
-Both are convex problems in D pixels with K − 1 constraints (see :mod:`foolcaffe.attacks.dual`); a dual solution proves
-how good an image is. For L∞ the box of each pixel is shrunk to ±ε: an ε is possible if the L2 problem in that box has
-a solution, and impossible if its dual asks for more than any corner of the box gives. Both answers are proofs, so
-bisection is too.
+Both are convex problems in D pixels with K − 1 constraints; a dual solution proves how good an image is. The parts:
+:mod:`~foolcaffe.attacks.problem` (primal, dual, bounds), :mod:`~foolcaffe.attacks.dual` (the best multipliers),
+:mod:`~foolcaffe.attacks.linf`, :mod:`~foolcaffe.attacks.whole` (8 bits).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import linprog
 from threadpoolctl import ThreadpoolController
 
 from foolcaffe.attacks.base import MARGIN, Budget, Certificate, Criterion, Result
-from foolcaffe.attacks.dual import Problem, Vector, maximise, outside, support, unboxed
+from foolcaffe.attacks.dual import maximise, reach, unboxed
 from foolcaffe.attacks.linear import LinearNet, linear_net
+from foolcaffe.attacks.linf import linf
+from foolcaffe.attacks.newton import Vector
+from foolcaffe.attacks.problem import Problem, Solution, size
 from foolcaffe.attacks.search import BOUNDS, Search
+from foolcaffe.attacks.whole import whole
 from foolcaffe.images import Rgb8
 from foolcaffe.net import Classifier
 
-RAMPS = (0.2, 0.05, 0.01)
-"""Half-widths of the ramps that smooth the rounding, one after the other."""
-ROUGH = 1e-5
-"""Tolerance while the rounding is smoothed: the bound is rigorous whatever λ, and gains nothing from more."""
-LINF_GAP = 3e-5
-"""Relative distance of the proved and the reached ε at which the bisection of L∞ ends."""
-REPAIRS = 60
-"""Changes of one level that are made at most before the dual is asked for more instead."""
-TRIED = 300
-"""Changes that are tried for being taken back after rounding."""
 _THREADS = ThreadpoolController()
-
-
-@dataclass
-class Solution:
-    """Of one problem: a change δ of real numbers, whole ones (None if none was found), and what was proved."""
-
-    delta: Vector
-    levels: Vector | None
-    certificate: Certificate
 
 
 def exact(
@@ -83,7 +66,7 @@ def exact(
     low, high = (search.low.reshape(-1) - x).astype(np.float64), (search.high.reshape(-1) - x).astype(np.float64)
     shape = search.base.shape
     solution: Solution | None = None
-    note = ""
+    margin, note = 0.0, ""
     with search:
         # The net itself has the last word: should its float32 scores disagree by more than usual, ask for more margin.
         for margin in _margins(linear, criterion):
@@ -97,17 +80,24 @@ def exact(
             search.steps = 1
             probabilities = net.probabilities(levels)
             met = bool(criterion.met(probabilities, MARGIN / 2)[0]) and bool(criterion.met(net.probabilities(raw))[0])
-            if eps is None or _norm(solution.levels, norm) <= eps:
+            if eps is None or size(solution.levels, norm) <= eps:
                 search.remember(raw, levels, probabilities)
             else:
                 search.best = float(criterion.confidences(probabilities)[0])
             if met:
                 break
     if solution is None:
-        note = "proved: no image within the bounds meets it"
+        note = f"proved: no image within the bounds meets it by {margin:.1g} in score, what float32 can tell"
+    elif solution.levels is None:
+        note = (
+            f"no 8-bit image was found; it is proved that none is nearer than {solution.certificate.png:.4g} ({norm})"
+        )
     elif eps is not None and solution.certificate.png > eps:
         nearest = f"the nearest is {solution.certificate.png:.4g} away or more ({norm})"
         note = f"proved: no 8-bit image within {eps:g} meets it, {nearest}"
+    elif eps is not None and size(solution.levels, norm) > eps:
+        found = f"the nearest 8-bit image found is {size(solution.levels, norm):.6g} away ({norm})"
+        note = f"not decided: {found}; proved: none is nearer than {solution.certificate.png:.6g}"
     result = search.result(note)
     return replace(result, certificate=None if solution is None else solution.certificate)
 
@@ -137,10 +127,10 @@ def solve(
         criterion: target and confidence if any, or label.
         norm: ``l2`` or ``linf``.
         margin: by how much, in score, C is to be met more than exactly; a PNG goes beyond by MARGIN at least. The
-            certificate is for no margin at all.
+            certificate is for no margin at all; None says that nothing meets C by the margin.
     """
     scores = linear.scores(x)
-    method = _l2 if norm == "l2" else _linf
+    method = _l2 if norm == "l2" else linf
     if criterion.target is not None:
         t = criterion.target
         ratio = np.inf if criterion.confidence is None else (1 - criterion.confidence) / criterion.confidence
@@ -173,18 +163,14 @@ def solve(
         if best is None or _size(found, norm) < _size(best, norm):
             best = replace(
                 found,
-                delta=found.delta if best is None or _norm(found.delta, norm) < _norm(best.delta, norm) else best.delta,
+                delta=found.delta if best is None or size(found.delta, norm) < size(best.delta, norm) else best.delta,
             )
-        elif _norm(found.delta, norm) < _norm(best.delta, norm):
+        elif size(found.delta, norm) < size(best.delta, norm):
             best = replace(best, delta=found.delta)
-        best = replace(best, certificate=replace(best.certificate, reached=_norm(best.delta, norm)))
+        best = replace(best, certificate=replace(best.certificate, reached=size(best.delta, norm)))
     if best is None:
         return None
     return replace(best, certificate=replace(best.certificate, floats=proved, png=proved_png))
-
-
-def _norm(delta: Vector, norm: str) -> float:
-    return float(np.linalg.norm(delta) if norm == "l2" else np.abs(delta).max(initial=0.0))
 
 
 def _dual_norm(row: Vector, norm: str) -> float:
@@ -197,193 +183,16 @@ def _on_grid(size: float, norm: str) -> float:
 
 
 def _size(solution: Solution, norm: str) -> float:
-    return np.inf if solution.levels is None else _norm(solution.levels, norm)
+    return np.inf if solution.levels is None else size(solution.levels, norm)
 
 
 def _l2(problem: Problem, margin: float) -> Solution | None:
-    tight = replace(problem, deficit=problem.deficit + margin)
+    tight = problem.tighter(margin)
     lam = maximise(tight, unboxed(tight))
-    if problem.impossible(lam):
+    if tight.impossible(lam):
         return None
-    delta = np.clip(tight.pull(lam), problem.low, problem.high)
+    delta, holds = reach(tight, lam)
     levels, png = whole(problem, lam, max(margin, MARGIN))
-    floats = np.sqrt(2 * max(problem.bound(lam, whole=False), 0.0))
-    return Solution(delta, levels, Certificate("l2", floats, max(png, floats), _norm(delta, "l2")))
-
-
-def whole(problem: Problem, lam: Vector, margin: float) -> tuple[Vector | None, float]:
-    """The best whole change near a dual solution (None if none was found), and a rigorous bound of the norm of any.
-
-    The rounded dual solution misses C by a few pixels' worth: it is repaired, and changes that turn out not to be
-    needed are taken back.
-    """
-    proved, best = 0.0, None
-    asked = margin
-    for h in RAMPS:
-        tight = replace(problem, deficit=problem.deficit + asked)
-        lam = maximise(tight, lam, h, ROUGH)
-        proved = max(proved, problem.bound(lam, whole=True))
-    for attempt in range(12):
-        pull = problem.pull(lam)
-        delta = _repair(problem, pull, margin)
-        if delta is not None:
-            best = _trim(problem, delta, pull, margin)
-            break
-        # not within reach of a few changes: ask for more, and more each time
-        asked += 2.0**attempt * max(margin, 1e-4 * float(np.abs(problem.deficit).max()))
-        tight = replace(problem, deficit=problem.deficit + asked)
-        lam = maximise(tight, lam, RAMPS[-1], ROUGH)
-        if problem.impossible(lam):
-            break
-    return best, float(np.sqrt(2 * max(proved, 0.0)))
-
-
-def _repair(problem: Problem, pull: Vector, margin: float) -> Vector | None:
-    """Round the dual solution, and change one level at a time until C is met; None if that takes too many.
-
-    Each change is the one that gains most, against the rivals that are ahead, for what the dual says it costs.
-    """
-    low, high = np.ceil(problem.low), np.floor(problem.high)
-    delta = np.clip(np.rint(pull), low, high)
-    ahead = problem.ahead(delta)
-    rows, t, rivals = problem.net.rows, problem.target, problem.rivals
-    for _ in range(REPAIRS):
-        if outside(ahead, problem.ratio) + margin <= 0:
-            return np.asarray(delta)
-        if np.isinf(problem.ratio) or float(ahead.max()) + margin > 0:
-            gain = rows[t] - rows[rivals[int(ahead.argmax())]]
-        else:
-            shares = np.exp(ahead - ahead.max())
-            gain = rows[t] - (shares / shares.sum()) @ rows[rivals]
-        sign = np.sign(gain)
-        cost = np.maximum(0.5 - sign * (pull - delta), 1e-3)  # of ½δ² − aδ
-        value = np.where((delta + sign <= high) & (delta + sign >= low), np.abs(gain) / cost, 0.0)
-        i = int(value.argmax())
-        if value[i] == 0:
-            return None
-        delta[i] += sign[i]
-        ahead = ahead - sign[i] * (rows[t, i] - rows[rivals, i])
-    return None
-
-
-def _trim(problem: Problem, delta: Vector, pull: Vector, margin: float) -> Vector:
-    """Take back, one level each, changes without which C is still met: those that the dual values least first."""
-    delta = delta.copy()
-    ahead = problem.ahead(delta)
-    moved = np.flatnonzero(delta)
-    worth = np.abs(pull[moved]) - np.abs(delta[moved])
-    rows, t, rivals = problem.net.rows, problem.target, problem.rivals
-    for i in moved[np.argsort(worth, kind="stable")[:TRIED]]:
-        sign = np.sign(delta[i])
-        tried = ahead + sign * (rows[t, i] - rows[rivals, i])
-        if outside(tried, problem.ratio) + margin <= 0:
-            delta[i] -= sign
-            ahead = tried
-    return delta
-
-
-def _linf(problem: Problem, margin: float) -> Solution | None:
-    tight = replace(problem, deficit=problem.deficit + margin)
-    lam = maximise(tight, unboxed(tight))
-    if problem.impossible(lam):
-        return None
-    delta = np.clip(tight.pull(lam), problem.low, problem.high)
-    proved, reached = smallest_box(problem, lam), _norm(delta, "linf")
-    below = smallest_box(tight, lam)
-    for _ in range(60):
-        if reached - below <= LINF_GAP * reached:
-            break
-        eps = below + 0.3 * (reached - below)
-        boxed = shrunk(tight, eps)
-        lam = maximise(boxed, lam)
-        least = smallest_box(tight, lam)
-        proved, below = max(proved, smallest_box(problem, lam)), max(below, least)
-        trial = np.clip(tight.pull(lam), boxed.low, boxed.high)
-        if _inside(tight, trial):
-            delta, reached = trial, min(reached, _norm(trial, "linf"))
-        elif least < eps:
-            break  # neither: it did not converge; what is proved so far holds
-    free = 2 * len(problem.rivals) + 20
-    while reached - below > LINF_GAP * reached and np.isinf(problem.ratio) and free <= 16 * len(delta):
-        corner, multipliers = _vertex(tight, lam, reached, free)
-        if multipliers is not None:
-            least = smallest_box(tight, multipliers)
-            proved, below = max(proved, smallest_box(problem, multipliers)), max(below, least)
-            lam = multipliers if least == below else lam
-        if corner is not None and _inside(tight, corner) and _norm(corner, "linf") < reached:
-            delta, reached = corner, _norm(corner, "linf")
-        free *= 4
-    # Whole levels: the smallest whole ε that is not proved to be too small.
-    levels: Vector | None = None
-    png = float(np.ceil(proved - 1e-9))
-    for eps in np.arange(png, 256.0):
-        boxed = shrunk(problem, eps)
-        lam = maximise(replace(boxed, deficit=boxed.deficit + max(margin, MARGIN)), np.zeros_like(lam))
-        if eps == png and boxed.impossible(lam):
-            png += 1
-            continue
-        levels, _ = whole(boxed, lam, max(margin, MARGIN))
-        if levels is not None:
-            break
-    return Solution(delta, levels, Certificate("linf", proved, png, reached))
-
-
-def _inside(problem: Problem, delta: Vector) -> bool:
-    return problem.excess(delta) <= 1e-9 * max(1.0, float(np.abs(problem.deficit).max()))
-
-
-def _vertex(problem: Problem, lam: Vector, eps: float, free: int) -> tuple[Vector | None, Vector | None]:
-    """A small linear program where Newton's steps get stuck: the pixels that λ pulls at least are free, the others go
-    as far as ε and the box let them. Its change and its multipliers, or None.
-    """
-    pull = problem.pull(lam)
-    order = np.argsort(np.abs(pull), kind="stable")
-    loose, held = order[:free], order[free:]
-    sign = np.where(pull[held] > 0, 1.0, -1.0)
-    room = np.where(pull[held] > 0, problem.high[held], -problem.low[held])
-    at_eps = room > eps
-    rows = problem.net.rows[problem.target] - problem.net.rows[problem.rivals]
-    needed = problem.deficit - rows[:, held[~at_eps]] @ (sign[~at_eps] * room[~at_eps])
-    along = rows[:, held[at_eps]] @ sign[at_eps]
-    eye, one = np.eye(len(loose)), np.ones((len(loose), 1))
-    program = linprog(
-        np.append(np.zeros(len(loose)), 1.0),
-        A_ub=np.block([[-rows[:, loose], -along[:, None]], [eye, -one], [-eye, -one]]),
-        b_ub=np.concatenate([-needed, np.zeros(2 * len(loose))]),
-        bounds=[*zip(problem.low[loose], problem.high[loose]), (0, None)],
-    )
-    if not program.success:
-        return None, None
-    delta = np.empty_like(pull)
-    delta[loose] = program.x[:-1]
-    delta[held] = sign * np.minimum(room, program.x[-1])
-    return delta, np.maximum(-program.ineqlin.marginals[: len(rows)], 0.0)
-
-
-def shrunk(problem: Problem, eps: float) -> Problem:
-    """The same problem with every pixel's change at most eps."""
-    return replace(problem, low=np.maximum(problem.low, -eps), high=np.minimum(problem.high, eps))
-
-
-def smallest_box(problem: Problem, lam: Vector) -> float:
-    """The smallest ε that λ does not exclude: a rigorous lower bound of ‖δ‖∞ for every δ that solves the problem.
-
-    In a box ±ε no change moves the scores along λ by more than Σ|a_i| min(ε, room_i); λᵀb − σ_C(λ) is needed.
-    """
-    if not lam.any():
-        return 0.0
-    needed = float(lam @ problem.deficit) - support(lam, problem.ratio)[0]
-    if needed <= 0:
-        return 0.0
-    pull = problem.pull(lam)
-    room, weight = np.where(pull > 0, problem.high, -problem.low), np.abs(pull)
-    order = np.argsort(room, kind="stable")
-    room, weight = room[order], weight[order]
-    # at ε = room[k] the pixels up to k are exhausted
-    spent = np.concatenate([[0.0], np.cumsum(room * weight)])
-    left = np.concatenate([np.cumsum(weight[::-1])[::-1], [0.0]])
-    reach = spent[:-1] + room * left[:-1]
-    k = int(np.searchsorted(reach, needed))
-    if k == len(room):
-        return np.inf
-    return float((needed - spent[k]) / max(left[k], 1e-300))
+    floats = float(np.sqrt(2 * max(problem.bound(lam, whole=False), 0.0)))
+    reached = size(delta, "l2") if holds else np.inf
+    return Solution(delta, levels, Certificate("l2", floats, max(png, floats), reached))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from foolcaffe.attacks.base import Budget, Criterion, Gradients, Result
+from foolcaffe.attacks.base import Budget, Criterion, Floats, Gradients, Result
 from foolcaffe.attacks.ray import along_ray
-from foolcaffe.attacks.search import BOUNDS
+from foolcaffe.attacks.search import BOUNDS, Search
 from foolcaffe.images import Rgb8
 
 
@@ -35,8 +35,12 @@ def gradient(
         budget: when to end in any case.
         seed: not used: nothing is drawn.
     """
-    criterion.check(net.classes)
+    search = Search(net, start, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)
     diff = np.zeros((1, net.classes), np.float32)
     diff[0, criterion.sought] = 1 if criterion.target is not None else -1
-    direction = net.data_gradients(start.to_bgr(), diff)[0]
-    return along_ray(net, start, direction, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)
+
+    def direction() -> Floats:
+        search.spend(1)
+        return np.asarray(net.data_gradients(search.base[None], diff)[0])
+
+    return along_ray(search, direction)

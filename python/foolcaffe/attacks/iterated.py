@@ -32,7 +32,11 @@ def iterated(
 
     The direction is the gradient's sign for L∞ (Kurakin, Goodfellow and Bengio 2016, section 2.2: BIM) and the gradient
     over its norm for L2; further restarts begin at a random place of the ball (Madry et al. 2018, section 2.1: PGD) and
-    run together. Without an eps the smallest radius that fools is sought.
+    run together.
+
+    Differs from the papers in: without an eps the smallest radius that fools is sought; it ends at the first PNG that
+    fools; untargeted, the best other class's score less the label's is raised instead of the label's cross entropy,
+    which vanishes when the softmax saturates.
 
     Args:
         net: the classifier.
@@ -54,9 +58,9 @@ def iterated(
     rng = np.random.default_rng(seed)
 
     def fooled_within(radius: float) -> bool:
-        size = step_size or 2.5 * radius / steps
+        size = 2.5 * radius / steps if step_size is None else step_size
         x = np.repeat(search.base[None], restarts, axis=0)
-        x[1:] = into_ball(search, search.base + radius * directions(rng.standard_normal(x[1:].shape), norm), radius)
+        x[1:] = into_ball(search, search.base + radius * _anywhere(rng, x[1:].shape, norm), radius)
         for _ in range(steps):
             _, gradients = search.ascent(x)
             x = into_ball(search, x + size * directions(gradients, norm), radius)
@@ -80,6 +84,14 @@ def iterated(
             middle = (low + high) / 2
             low, high = (low, middle) if fooled_within(middle) else (middle, high)
     return search.result()
+
+
+def _anywhere(rng: np.random.Generator, shape: tuple[int, ...], norm: str) -> Floats:
+    """Uniformly in the unit ball."""
+    if norm == "linf":
+        return np.asarray(rng.uniform(-1, 1, shape), np.float32)
+    lengths = rng.random((shape[0], 1, 1, 1)) ** (1 / np.prod(shape[1:]))
+    return np.asarray(lengths * directions(rng.standard_normal(shape), norm), np.float32)
 
 
 def directions(gradients: Floats | np.ndarray, norm: str) -> Floats:

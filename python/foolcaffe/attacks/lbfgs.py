@@ -29,7 +29,10 @@ def lbfgs(
     """Minimise ``c ‖δ‖² − log p_target(start + δ)`` in the box, for the largest c whose image fools.
 
     Szegedy et al. 2014, section 4.1: "minimum c > 0 for which the minimizer r satisfies f(x + r) = l"; their c weighs
-    ‖r‖, a larger one means a smaller change. With a confidence the loss is that of the confidence just the same.
+    ‖r‖, a larger one means a smaller change.
+
+    Differs from the paper in: ‖δ‖² instead of ‖δ‖, which is smooth at the start; untargeted too, where the best other
+    class's score less the label's takes the place of log p; at last a shorter way to the image found is looked for.
 
     Args:
         net: the classifier.

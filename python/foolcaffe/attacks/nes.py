@@ -29,7 +29,10 @@ def nes(
 ) -> Result:
     """``g = Σ (f(x + σu) − f(x − σu)) u / 2σn`` over n Gaussian directions u, then a step of :func:`iterated` along g.
 
-    Ilyas, Engstrom, Athalye and Lin 2018, section 2.2, algorithm 1: antithetic samples; momentum 0.9.
+    Ilyas, Engstrom, Athalye and Lin 2018, section 2.2, algorithm 1: antithetic samples; momentum 0.9 as in their code.
+
+    Differs from the paper in: f is the log odds by which the criterion is met, not the probability, which is flat where
+    it is small; without an eps balls of several radii are tried; at last a shorter way to the image is looked for.
 
     Args:
         net: anything that gives scores.
@@ -50,6 +53,7 @@ def nes(
         search.look(search.base[None])
         for radius in radii(search):
             x, velocity = search.base[None].copy(), np.zeros_like(search.base[None])
+            size = 4 * radius / steps if step_size is None else step_size
             for _ in range(steps):
                 u = rng.standard_normal((max(samples // 2, 1), *search.base.shape)).astype(np.float32)
                 pairs = np.concatenate([x + sigma * u, x - sigma * u])
@@ -57,7 +61,7 @@ def nes(
                 gain = gains(search, net.probabilities(pairs))
                 slopes = (gain[: len(u)] - gain[len(u) :]) / (2 * sigma * len(u))
                 velocity = 0.9 * velocity + np.tensordot(slopes.astype(np.float32), u, axes=1)[None]
-                x = into_ball(search, x + (step_size or 4 * radius / steps) * directions(velocity, norm), radius)
+                x = into_ball(search, x + size * directions(velocity, norm), radius)
                 search.steps += 1
                 if bool(criterion.met(search.look(x), MARGIN)[0]):
                     break

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Floats, Result, Scores
-from foolcaffe.attacks.search import BOUNDS, Search
+from foolcaffe.attacks.base import MARGIN, Floats, Result
+from foolcaffe.attacks.search import Search
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.images import Rgb8
 
 GRID = 96
 """Candidates of the first pass, geometrically spaced: neighbours differ by 13 %."""
@@ -22,35 +22,20 @@ REFINE = 32
 PASSES = 3
 
 
-def along_ray(
-    net: Scores,
-    start: Rgb8,
-    direction: Floats,
-    criterion: Criterion,
-    *,
-    eps: float | None = None,
-    norm: str = "l2",
-    bounds: tuple[float, float] = BOUNDS,
-    budget: Budget | None = None,
-) -> Result:
+def along_ray(search: Search, direction_of: Callable[[], Floats]) -> Result:
     """Search ``start + factor × direction`` for the smallest factor whose PNG meets the criterion.
 
     Args:
-        net: anything that gives scores.
-        start: the image to begin with, of the net's size.
-        direction: channels × height × width, BGR.
-        criterion: when the net counts as fooled.
-        eps, norm: largest norm of the change, grey levels; what is beyond is drawn back to it.
-        bounds: grey levels that may be used.
-        budget: when to end in any case.
+        search: begun, with what may be used.
+        direction_of: gives the direction, 3 × height × width, BGR, and says what that costs to the search's budget.
 
     Raises:
-        FoolCaffeError: the direction is zero everywhere, or not finite; or as :class:`Search`.
+        FoolCaffeError: the direction is zero everywhere, or not finite.
     """
-    search = Search(net, start, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)
-    search.steps = 1
-    factor, trajectory = 0.0, search.trajectory
+    factor, trajectory, direction = 0.0, search.trajectory, None
     with search:
+        direction = direction_of()
+        search.steps = 1
         factor, trajectory = walk(search, direction)
     return replace(search.result(), factor=factor, direction=direction, trajectory=trajectory)
 

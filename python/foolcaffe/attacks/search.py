@@ -51,7 +51,7 @@ class Search:
             )
         if norm not in NORMS:
             raise FoolCaffeError(f"unknown norm {norm!r}", f"norms: {', '.join(NORMS)}")
-        if eps is not None and not eps >= 0:
+        if eps is not None and not 0 <= eps < np.inf:
             raise FoolCaffeError(f"eps {eps} is out of range", "expected grey levels, 0 or more")
         criterion.check(net.classes)
         self.net, self.start, self.criterion, self.norm, self.eps = net, start, criterion, norm, eps
@@ -111,6 +111,8 @@ class Search:
         elif self.budget.seconds is not None and time.monotonic() - self._began > self.budget.seconds:
             self.note = f"the budget of {self.budget.seconds:g} s was spent"
         else:
+            if self.budget.tell is not None:
+                self.budget.tell(self.queries, self.best)
             return
         raise Spent
 
@@ -166,11 +168,9 @@ class Search:
             i = int(margins.argmax())
             if margins[i] > self._nearest[0]:
                 self._nearest = (float(margins[i]), raw[i].copy(), levels[i])
-        if self.budget.tell is not None:
-            self.budget.tell(self.steps, self.best)
 
     def ascent(self, raw: Floats) -> tuple[Floats, Floats]:
-        """Probabilities at N raw images, and the gradient of log p_target there (untargeted: of −log p_label).
+        """Probabilities at N raw images, and the gradient there of what :meth:`Criterion.score_diffs` raises.
 
         Raises:
             Spent: the budget does not allow it.

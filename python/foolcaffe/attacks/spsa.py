@@ -29,7 +29,10 @@ def spsa(
 ) -> Result:
     """``g = mean (f(x + δv) − f(x − δv)) / 2δ · v`` over directions v of ±1, fed to Adam, drawn back into the ball.
 
-    Uesato, O'Donoghue, Kohli and van den Oord 2018, section 4.1, algorithm 1.
+    Uesato, O'Donoghue, Kohli and van den Oord 2018, algorithm 1.
+
+    Differs from the paper in: it ends at the first PNG that fools; without an eps balls of several radii are tried; at
+    last a shorter way to the image is looked for.
 
     Args:
         net: anything that gives scores.
@@ -51,7 +54,8 @@ def spsa(
         for radius in radii(search):
             x = search.base[None].astype(np.float64)
             mean, square = np.zeros_like(x), np.zeros_like(x)
-            size = step_size or 4 * radius / steps / (1.0 if norm == "linf" else np.sqrt(search.base.size))
+            each = radius if norm == "linf" else radius / float(np.sqrt(search.base.size))
+            size = 4 * each / steps if step_size is None else step_size
             for step in range(1, 1 + steps):
                 v = rng.choice(np.array([-1, 1], np.float32), (max(samples // 2, 1), *search.base.shape))
                 pairs = np.concatenate([x + delta * v, x - delta * v]).astype(np.float32)

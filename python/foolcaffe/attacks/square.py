@@ -32,6 +32,9 @@ def square(
     Andriushchenko, Croce, Flammarion and Hein 2020, algorithms 1 and 2: vertical stripes of ±eps to begin with, then
     squares whose size follows a schedule. One query a step.
 
+    Differs from the paper in: a square that changes nothing is kept too, for a forest's votes are flat; the schedule is
+    stretched over ``steps``; without an eps balls of several radii are tried, and at last a shorter way to the image.
+
     Args:
         net: anything that gives scores.
         start: of its size.

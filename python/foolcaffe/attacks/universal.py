@@ -73,9 +73,11 @@ def universal(
     bases = np.stack([search.base for search in searches])
     before = net.queries
     delta, size = np.zeros_like(bases[0]), eps / 5 if step_size is None else step_size
-    best, kept = fooled_by(net, bases, criteria, delta), delta
+    best, kept = [False] * len(bases), delta
     try:
-        for step in range(steps):
+        searches[0].spend(len(bases))
+        best = fooled_by(net, bases, criteria, delta)
+        for _ in range(steps):
             searches[0].spend(3 * len(bases))
             images = np.clip(bases + delta, 0, 255)
             probabilities = net.probabilities(images)
@@ -90,8 +92,7 @@ def universal(
             now = fooled_by(net, bases, criteria, trial)
             if sum(now) > sum(best):
                 best, kept = now, trial
-            if searches[0].budget.tell is not None:
-                searches[0].budget.tell(step + 1, sum(best) / len(best))
+            searches[0].best = sum(best) / len(best)
             if all(best):
                 break
     except Spent:

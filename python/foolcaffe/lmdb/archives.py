@@ -17,7 +17,7 @@ from typing import IO
 
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb import batches
-from foolcaffe.lmdb.decode import MAX_BYTES
+from foolcaffe.lmdb.sources import MAX_BYTES
 
 Member = tuple[bytes, bytes]
 """A member's name and locator (see :mod:`sources`)."""
@@ -52,18 +52,18 @@ class _Window(io.RawIOBase):
         return True
 
 
-def members(path: str, number: int, staging: Path) -> Iterator[Member]:
+def members(path: str, kind: str, number: int, staging: Path) -> Iterator[Member]:
     """The images of an archive, in its order. Batches that cannot be read in place are laid out under ``staging``.
 
     Args:
         path: the archive.
+        kind: from :func:`kind_of`.
         number: its number in locators.
         staging: a folder for what has to be laid out.
 
     Raises:
-        FoolCaffeError: of no known kind, truncated, damaged, encrypted.
+        FoolCaffeError: truncated or damaged.
     """
-    kind = kind_of(path)
     if kind == "tar":
         yield from _tar(path, number)
     elif kind == "zip":
@@ -89,6 +89,8 @@ def kind_of(path: str) -> str:
         return "tar"
     if start[:1] == b"\x80" and start[1:2] in b"\2\3\4\5":
         return "batch"
+    if start.startswith(b"PK\3\4"):
+        raise FoolCaffeError(f"{path} is truncated or damaged: a zip ends in its directory", "get it again")
     if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
         raise FoolCaffeError(
             f"{path} is compressed: its members cannot be reached one by one", "decompress it first (gunzip)"
@@ -125,7 +127,7 @@ def _tar_members(
                 else:
                     yield name, base + member.offset_data, member.size
             end = tar.offset
-    except tarfile.TarError as error:
+    except (tarfile.TarError, OSError) as error:  # OSError: a member's size that no file can have
         raise FoolCaffeError(f"{path} is truncated or damaged: {error}", "get it again") from None
     # tarfile takes a header that it cannot read for the end: a whole tar ends in a block of zeros
     file.seek(base + end)

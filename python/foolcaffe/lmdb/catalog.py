@@ -128,7 +128,7 @@ def _inside_archive(source: str) -> tuple[str, bytes] | None:
     with tempfile.TemporaryDirectory() as scratch:
         found = {
             os.fsdecode(name): at
-            for name, at in archives.members(archive, 0, Path(scratch))
+            for name, at in archives.members(archive, archives.kind_of(archive), 0, Path(scratch))
             if name.rpartition(b"/")[2].decode("utf-8", "replace") in names.OWN
         }
         if not found:
@@ -155,7 +155,7 @@ def _images(source: str) -> Iterator[str]:
         return
     archive, inner = _inside(source)
     with tempfile.TemporaryDirectory() as scratch:
-        for raw, _ in archives.members(archive, 0, Path(scratch)):
+        for raw, _ in archives.members(archive, archives.kind_of(archive), 0, Path(scratch)):
             name = os.fsdecode(raw)
             if name.startswith(inner) and _is_image(name):
                 yield name[len(inner) :]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from foolcaffe.errors import EXIT_FAILED
-from foolcaffe.lmdb import catalog, mean, plan, road, shard, verify
-from foolcaffe.lmdb.decode import MAX_PIXELS
+from foolcaffe.lmdb import catalog, mean, plan, road, shard, validate
+from foolcaffe.lmdb.sources import MAX_PIXELS
 
 EPILOG = """ROOT may be, or lead into, a tar (also ILSVRC2012_img_train.tar, a tar of tars), a zip or a batch of the
 downsampled ImageNet: images.zip/train/ say. An interrupted build goes on when the same command is given again.
@@ -53,7 +53,7 @@ def _add_source(command: argparse.ArgumentParser) -> None:
 
 
 def _add_work(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--workers", type=_positive, default=0, help="processes that decode (default: all cores)")
+    command.add_argument("--workers", type=_positive, default=0, help="decoding processes (default: all cores)")
     command.add_argument(
         "--skip-bad", action="store_true", help="leave out what cannot be stored, and name it in DB/bad_images.txt"
     )
@@ -142,22 +142,31 @@ def main(arguments: list[str]) -> int:
             options.max_pixels,
         )
         if options.command == "plan":
-            made = road.make_plan(
+            planned = road.make_plan(
                 options.root, options.list, database, settings, options.shards, options.skip_bad, options.restart
             )
             print(
-                f"{made.count} lines, {made.rejected} of them unusable, in {made.shards} shards: "
-                f"python -m foolcaffe.lmdb shard {database} 0..{made.shards - 1}, then merge"
+                f"{planned.count} lines, {planned.rejected} of them unusable, in {planned.shards} shards: "
+                f"python -m foolcaffe.lmdb shard {database} 0..{planned.shards - 1}, then merge"
             )
             return 0
     if options.command == "merge":
         return _tell(road.merge_shards(database, options.quiet, options.mean, not options.no_verify), database)
-    how = shard.How(options.workers, options.skip_bad, options.quiet, database.name)
+    how = shard.How(options.skip_bad, options.quiet, database.name)
     if options.command == "shard":
-        return _tell(road.build_shard(database, options.number, how), Path(f"{database}, shard {options.number}"))
+        made = road.build_shard(database, options.number, how, options.workers)
+        return _tell(made, Path(f"{database}, shard {options.number}"))
     return _tell(
         road.build(
-            options.root, options.list, database, settings, how, options.mean, not options.no_verify, options.restart
+            options.root,
+            options.list,
+            database,
+            settings,
+            how,
+            options.workers,
+            options.mean,
+            not options.no_verify,
+            options.restart,
         ),
         database,
     )
@@ -172,11 +181,11 @@ def _tell(report: dict[str, Any], what: Path) -> int:
 
 def _validate(options: argparse.Namespace) -> int:
     size = (options.size, options.size) if options.size else None
-    found = verify.validate(options.database, options.list, size, options.classes, options.quiet)
-    for line in found.wrong[: verify.SHOWN + 1]:
+    found = validate.validate(options.database, options.list, size, options.classes, options.quiet)
+    for line in found.wrong[: validate.SHOWN + 1]:
         print(line, file=sys.stderr)
     if found.wrong:
-        more = len(found.wrong) - verify.SHOWN - 1
+        more = len(found.wrong) - validate.SHOWN - 1
         print(
             f"{options.database}: {len(found.wrong)} faults" + (f" ({more} not shown)" if more > 0 else ""),
             file=sys.stderr,

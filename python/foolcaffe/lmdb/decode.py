@@ -16,9 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-MAX_PIXELS = 1 << 27
-"""134 million; the largest image of ILSVRC2012 has a fifth of it. 400 MB decoded."""
-MAX_BYTES = 1 << 28
+from foolcaffe.lmdb.sources import MAX_PIXELS, BadImage
+
 _TRUNCATED = "Premature end of JPEG file"
 _EXIF = b"Exif\0\0"
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -37,10 +36,6 @@ _OTHERS = (
 cv2.setNumThreads(0)  # the workers are the parallelism
 if hasattr(cv2, "ipp"):
     cv2.ipp.setUseIPP(False)  # one road on all machines; it is not slower here
-
-
-class BadImage(Exception):
-    """An image that cannot be stored; the message is the reason."""
 
 
 @dataclass(frozen=True)

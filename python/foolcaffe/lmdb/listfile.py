@@ -99,4 +99,5 @@ def read(listing: Path, classes: int | None = None) -> Iterator[Line]:
 def show(path: bytes) -> str:
     """A path for messages and reports: UTF-8, anything else escaped; tabs and line breaks escaped."""
     text = path.decode("utf-8", "backslashreplace")
+    text = text.replace("\ufeff", "\\ufeff")  # a byte order mark, that an editor has put before the first path
     return text.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

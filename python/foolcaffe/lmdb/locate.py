@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb import archives
+from foolcaffe.lmdb import archives, listfile
 from foolcaffe.lmdb.sources import Archive
 
 
@@ -24,32 +24,44 @@ class Locator:
         self.archives: list[Archive] = []
         self._staging = staging
         self._numbers: dict[bytes, int] = {}
-        self._index = archives.Index(staging / "members.sqlite")
+        self._refused: dict[bytes, bytes] = {}
+        self._index: archives.Index | None = None
         self._split = lru_cache(1 << 16)(split)
 
     def __enter__(self) -> Locator:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._index.close()
+        if self._index is not None:
+            self._index.close()
 
     def locate(self, path: bytes) -> bytes:
         """The locator of an image; whether a file is there and readable is found out when it is read.
 
         Raises:
-            FoolCaffeError: an archive on the way is damaged or of an unknown kind.
+            FoolCaffeError: an archive on the way is damaged, or ROOT leads into something that is none.
         """
         folder, _, name = (self.root + path).rpartition(b"/")
         found = self._split(folder)
         if found is None:
             return b"f"
         archive, inner = found
-        if archive not in self._numbers:
-            number = self._numbers[archive] = len(self.archives)
+        if self._index is None:
+            self._index = archives.Index(self._staging / "members.sqlite")
+        if archive not in self._numbers and archive not in self._refused:
             where = str(Path(os.fsdecode(archive)).absolute())
-            self.archives.append(Archive.of(where))
-            self._index.add(number, archives.members(where, number, self._staging))
-        return self._index.find(self._numbers[archive], inner + name)
+            try:
+                kind = archives.kind_of(where)
+            except FoolCaffeError as error:
+                if self.root.startswith(archive + b"/"):
+                    raise
+                # the line names a wrong file; others need not
+                self._refused[archive] = b"!" + listfile.show(os.fsencode(error.message)).encode()
+            else:
+                number = self._numbers[archive] = len(self.archives)
+                self.archives.append(Archive.of(where))
+                self._index.add(number, archives.members(where, kind, number, self._staging))
+        return self._refused.get(archive) or self._index.find(self._numbers[archive], inner + name)
 
 
 def split(folder: bytes) -> tuple[bytes, bytes] | None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -30,6 +30,7 @@ class Sum:
         self._begin = len(datum.head(channels, height, width))
         self._size = channels * height * width
         self._sum = np.zeros(self._size, np.float32)
+        self._accumulate = _accumulate()
         self._column = self._sum.reshape(-1, 1)
         self.count = 0
         self.whole = True
@@ -43,8 +44,7 @@ class Sum:
         """Add the pixels of serialised Datums, in order."""
         begin, end = self._begin, self._begin + self._size
         for value in values:
-            # cv2.accumulate: float32 += uint8, element by element, in one pass
-            cv2.accumulate(np.frombuffer(value[begin:end], np.uint8).reshape(-1, 1), self._column)
+            self._accumulate(np.frombuffer(value[begin:end], np.uint8).reshape(-1, 1), self._column)
             self.count += 1
 
     @property
@@ -62,6 +62,7 @@ def of_database(database: PathLike, quiet: bool = False) -> npt.NDArray[np.float
     """
     from foolcaffe.progress import Progress
 
+    accumulate = _accumulate()
     with Reader(database) as reader, Progress(len(reader), "records", "mean", quiet) as progress:
         total: npt.NDArray[np.float32] | None = None
         for key, value in reader.items():
@@ -70,12 +71,19 @@ def of_database(database: PathLike, quiet: bool = False) -> npt.NDArray[np.float
                 shape, total = pixels.shape, np.zeros((pixels.size, 1), np.float32)
             if pixels.shape != shape:
                 raise FoolCaffeError(f"{database}: record {key!r} is {pixels.shape}, those before it {shape}")
-            cv2.accumulate(pixels.reshape(-1, 1), total)
+            accumulate(pixels.reshape(-1, 1), total)
             progress.advance()
     if total is None:
         raise FoolCaffeError(f"{database} holds no record")
     mean: npt.NDArray[np.float32] = (total[:, 0] / np.float32(len(reader))).astype(np.float32, copy=False)
     return mean.reshape(shape)
+
+
+def _accumulate() -> Any:
+    """float32 += uint8, element by element, in one pass."""
+    import cv2  # with all that it loads: a builder that computes no mean does without
+
+    return cv2.accumulate
 
 
 def write(mean: npt.NDArray[np.float32], path: PathLike) -> None:

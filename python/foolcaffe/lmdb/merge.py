@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,14 @@ import numpy as np
 
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.files import fsync_folder, write_json
+from foolcaffe.lmdb import datum
 from foolcaffe.lmdb import shard as shards
 from foolcaffe.lmdb.journal import CRC_BYTES, write_table
 from foolcaffe.lmdb.mean import Sum
 from foolcaffe.lmdb.plan import Plan
 from foolcaffe.lmdb.reader import Reader
+from foolcaffe.lmdb.slots import Shape
 from foolcaffe.lmdb.store import Store, check_space
-from foolcaffe.lmdb.worker import Shape
 from foolcaffe.progress import Progress
 
 _BATCH = 256
@@ -109,7 +109,7 @@ def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = No
         "end": plan.count,
         "lines": plan.count,
         "stored": stored,
-        "digest": shards.digest(plan, 0, plan.count, folder / "crc32", {row["line"] for row in rejected}),
+        "digest": shards.digest_of(plan, 0, plan.count, folder / "crc32", {row["line"] for row in rejected}),
         "rejected": rejected,
         "warned": [row for r in reports for row in r["warned"]],
         "decoders": decoders[0] if decoders else {},
@@ -118,6 +118,7 @@ def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = No
         "seconds": round(sum(r["seconds"] for r in reports), 3),
         "asked": plan.asked,
     }
+    write_json(folder / "report.json", report)
     return folder, report
 
 
@@ -144,7 +145,7 @@ def _checked(source: Path, report: dict[str, Any], last: bytes) -> Iterator[list
             if key <= last:
                 continue
             value = bytes(view)
-            if zlib.crc32(value) != checksums[int(key[:8]) - report["first"]]:
+            if datum.crc32(value) != checksums[int(key[:8]) - report["first"]]:
                 raise FoolCaffeError(
                     f"{source}: record {key!r} is damaged: wrong checksum",
                     "the disk may be failing: remove that shard and make it again",

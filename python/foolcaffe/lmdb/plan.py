@@ -21,9 +21,8 @@ import numpy as np
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.files import fsync_folder, sha256, write_json
 from foolcaffe.lmdb import listfile
-from foolcaffe.lmdb.decode import MAX_PIXELS
 from foolcaffe.lmdb.locate import Locator, check_root
-from foolcaffe.lmdb.sources import Archive
+from foolcaffe.lmdb.sources import MAX_PIXELS, Archive
 
 FORMAT = 1
 ROW_ROOM = 4096
@@ -156,7 +155,7 @@ def make(folder: Path, wanted: dict[str, Any]) -> Plan:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     listing = Path(wanted["list"])
-    count = _count_lines(listing)
+    count = count_lines(listing)
     if not count:
         raise FoolCaffeError(f"{listing} lists no image", "a list has a line an image: <path below ROOT> <class id>")
     if count < wanted["shards"]:
@@ -219,7 +218,8 @@ def load(folder: Path) -> Plan:
     )
 
 
-def _count_lines(listing: Path) -> int:
+def count_lines(listing: Path) -> int:
+    """Lines of a list, with or without a line feed at its end."""
     lines, last = 0, b"\n"
     with listing.open("rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):

@@ -18,19 +18,24 @@ import sys
 import tempfile
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb.plan import Plan
-from foolcaffe.lmdb.worker import CPU_SECONDS, HEADER, KEY_ROOM, LENGTH, NOTHING, SIZES, TASK, Shape
+from foolcaffe.lmdb.plan import Settings
+from foolcaffe.lmdb.slots import CPU_SECONDS, HEADER, KEY_ROOM, LENGTH, NOTHING, SIZES, TASK, Done, Shape
 
 DEPTH = 16
 """Slots of a worker: enough work for the time that the writer spends in a commit."""
 CHUNK = 64
 CHUNK_BYTES = 1 << 20
+READ_BACK = 512
+"""Records that a worker reads back in one task: what it has mapped until it drops the map is its memory, 8 MiB here."""
+A_WORKER = 50
+"""Fewer images are not worth one more process."""
 DEATHS = 3
 
 
@@ -42,6 +47,8 @@ class Chunk(NamedTuple):
     items: list[tuple[memoryview, memoryview]]
     checksums: bytes
     """CRC-32 of each value, 4 bytes little-endian a position; 0 for a rejected one."""
+    digested: bytes
+    """What the records add to the digest, see :func:`slots.for_digest`."""
     bad: list[tuple[int, str]]
     """(position, reason)"""
     warned: list[tuple[int, str]]
@@ -51,6 +58,8 @@ class Chunk(NamedTuple):
 class _Task:
     first: int
     count: int
+    database: str = ""
+    """Which one is to be read back; empty: images are to be decoded."""
     slot: int = -1
     result: Any = None
 
@@ -62,28 +71,39 @@ class _Member:
     queue: deque[_Task] = field(default_factory=deque)
 
 
-def cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def workers_for(images: int) -> int:
+    """How many workers so many images keep busy: at most one for each processor that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, -(-images // A_WORKER)))
+
+
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Processes started meanwhile never see Ctrl-C, not even while they import: it is for this one to handle."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Pool:
-    """Decodes positions of a plan in worker processes. A context manager.
+    """Decodes positions of a plan in worker processes, and reads them back. A context manager.
 
     Args:
-        plan: opened.
+        plan: the folder of the plan, which need not be there before the first task: the processes start meanwhile.
+        settings: the plan's.
         workers: how many processes.
-        expected: how many positions will come, to size the chunks.
         cpu_seconds: processor time an image may take.
     """
 
-    def __init__(self, plan: Plan, workers: int, expected: int, cpu_seconds: float = CPU_SECONDS) -> None:
+    def __init__(self, plan: Path, settings: Settings, workers: int, cpu_seconds: float = CPU_SECONDS) -> None:
         self._plan = plan
         self._cpu_seconds = cpu_seconds
-        shape = Shape.of(plan.settings)
+        shape = Shape.of(settings)
         self._stride = shape.stride
-        self.chunk = max(1, min(CHUNK, CHUNK_BYTES // shape.stride, expected // (8 * workers)))
-        self._slot_bytes = shape.slot_bytes(self.chunk)
+        self._chunk_max = max(1, min(CHUNK, CHUNK_BYTES // shape.stride))
+        self._slot_bytes = shape.slot_bytes(self._chunk_max)
         self._file: Any = (
             os.fdopen(os.memfd_create("lmdb"), "r+b") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()  # noqa: SIM115
         )
@@ -97,13 +117,22 @@ class Pool:
         self.versions: dict[str, str] = {}
         self._selector = selectors.DefaultSelector()
         self._members: list[_Member] = []
-        for w in range(workers):
-            self._members.append(self._start(list(range(w * DEPTH, (w + 1) * DEPTH))))
+        try:
+            with deaf_to_interrupts():
+                for w in range(workers):
+                    self._members.append(self._start(list(range(w * DEPTH, (w + 1) * DEPTH))))
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Pool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers, whatever they are at."""
         self._selector.close()
         for member in self._members:
             member.process.kill()
@@ -125,10 +154,10 @@ class Pool:
                 sys.executable,
                 "-m",
                 "foolcaffe.lmdb.worker",
-                str(self._plan.folder),
+                str(self._plan),
                 str(descriptor),
                 str(len(self._memory)),
-                str(self.chunk),
+                str(self._chunk_max),
                 str(self._cpu_seconds),
             ],
             stdin=subprocess.PIPE,
@@ -149,11 +178,12 @@ class Pool:
                 pipe.close()
         return process.wait()
 
-    def run(self, ranges: Iterable[tuple[int, int]]) -> Iterator[Chunk]:
+    def run(self, ranges: Iterable[tuple[int, int]], expected: int) -> Iterator[Chunk]:
         """Decode positions.
 
         Args:
             ranges: [first, end) of positions, in the order in which results are wanted.
+            expected: how many positions these are, to size the chunks.
 
         Yields:
             finished chunks, in that order.
@@ -161,7 +191,29 @@ class Pool:
         Raises:
             FoolCaffeError: workers cannot start, or an archive has changed.
         """
-        todo = self._tasks(ranges)
+        most = max(1, min(self._chunk_max, expected // (8 * len(self._members))))
+        for task in self._results(_tasks(ranges, most)):
+            yield self._chunk(task)
+
+    def read_back(self, database: Path, count: int) -> Iterator[tuple[int, list[str]]]:
+        """Compare a finished database with the plan; nothing can be decoded after this.
+
+        Args:
+            database: its folder.
+            count: of the plan's positions.
+
+        Yields:
+            (how many positions were looked at, what is wrong with them), in key order.
+
+        Raises:
+            FoolCaffeError: it cannot be read.
+        """
+        most = min(READ_BACK, -(-count // len(self._members)))
+        for task in self._results(_tasks([(0, count)], most, str(database))):
+            yield task.count, task.result
+
+    def _results(self, todo: Iterator[_Task]) -> Iterator[_Task]:
+        """Finished tasks, in the order given; what is in a task's slot holds until the next is asked for."""
         order: deque[_Task] = deque()
         exhausted = False
         while True:
@@ -182,17 +234,13 @@ class Pool:
             while order[0].result is None:
                 self._wait()
             task = order.popleft()
-            yield self._chunk(task)
+            yield task
             self._members[task.slot // DEPTH].slots.append(task.slot)
-
-    def _tasks(self, ranges: Iterable[tuple[int, int]]) -> Iterator[_Task]:
-        for first, end in ranges:
-            for start in range(first, end, self.chunk):
-                yield _Task(start, min(self.chunk, end - start))
 
     def _give(self, member: _Member, task: _Task) -> None:
         known = {p - task.first: reason for p, reason in self._condemned.items() if 0 <= p - task.first < task.count}
-        extra = json.dumps(known).encode() if known else b""
+        more = task.database or known
+        extra = json.dumps(more).encode() if more else b""
         LENGTH.pack_into(self._memory, task.slot * self._slot_bytes, NOTHING)
         try:
             assert member.process.stdin is not None
@@ -239,7 +287,14 @@ class Pool:
         if member.queue:
             task = member.queue[0]
             index = LENGTH.unpack_from(self._memory, task.slot * self._slot_bytes)[0]
-            if index != NOTHING:
+            if task.database:
+                self._deaths[-1 - task.first] += 1
+                if self._deaths[-1 - task.first] == DEATHS:
+                    raise FoolCaffeError(
+                        f"{task.database} cannot be read back: its records from {task.first} ended {DEATHS} processes",
+                        "the disk may be failing: begin again with --restart",
+                    )
+            elif index != NOTHING:
                 position = task.first + index
                 self._deaths[position] += 1
                 self._idle_deaths = 0
@@ -252,31 +307,38 @@ class Pool:
                 "their last words are above",
             )
         place = self._members.index(member)
-        fresh = self._start(member.slots)
-        fresh.queue = member.queue
-        self._members[place] = fresh
+        with deaf_to_interrupts():
+            fresh = self._start(member.slots)
+            fresh.queue = member.queue
+            self._members[place] = fresh
         for task in fresh.queue:
             self._give(fresh, task)
 
     def _chunk(self, task: _Task) -> Chunk:
-        sizes, bad, warned = task.result
+        done = Done(*task.result)
         view, stride = self._view, self._stride
         at = task.slot * self._slot_bytes + HEADER
-        items, checksums = [], bytearray()
-        for key_size, value_size, checksum in SIZES.iter_unpack(sizes):
+        items = []
+        for key_size, value_size in SIZES.iter_unpack(done.sizes):
             if value_size:
                 begin = at + KEY_ROOM
                 items.append((view[at : at + key_size], view[begin : begin + value_size]))
-            checksums += LENGTH.pack(checksum)
             at += stride
         return Chunk(
             task.first,
             task.count,
             items,
-            bytes(checksums),
-            [(task.first + i, r) for i, r in bad],
-            [(task.first + i, r) for i, r in warned],
+            done.checksums,
+            done.digested,
+            [(task.first + i, r) for i, r in done.bad],
+            [(task.first + i, r) for i, r in done.warned],
         )
+
+
+def _tasks(ranges: Iterable[tuple[int, int]], most: int, database: str = "") -> Iterator[_Task]:
+    for first, end in ranges:
+        for start in range(first, end, most):
+            yield _Task(start, min(most, end - start), database)
 
 
 def _reason(code: int, cpu_seconds: float) -> str:

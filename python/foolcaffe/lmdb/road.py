@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb import listfile, mean, plan, shard, verify
+from foolcaffe.lmdb import listfile, mean, plan, shard
 from foolcaffe.lmdb.locks import locked
 from foolcaffe.lmdb.merge import merge, publish, published, shard_folder
 from foolcaffe.lmdb.plan import Plan, Settings
+from foolcaffe.lmdb.pool import Pool, workers_for
 from foolcaffe.lmdb.shard import How
 from foolcaffe.lmdb.sources import Archive
+from foolcaffe.progress import Progress
+
+SHOWN = 10
 
 
 def partial_of(database: Path) -> Path:
@@ -35,6 +39,7 @@ def build(
     database: Path,
     settings: Settings,
     how: How,
+    workers: int = 0,
     mean_file: Path | None = None,
     check: bool = True,
     restart: bool = False,
@@ -47,6 +52,7 @@ def build(
         database: the folder to make.
         settings: what the records are.
         how: to work.
+        workers: processes that decode; 0: as many as the machine and the list are good for.
         mean_file: where to write the mean, if it is wanted.
         check: read everything back before it is published.
         restart: forget what an unfinished build left.
@@ -66,11 +72,12 @@ def build(
             report = _finished(database, wanted, mean_file, how.quiet)
             shutil.rmtree(partial, ignore_errors=True)  # killed after the rename, before this
             return report
-        made = _plan(partial, wanted, restart)
-        _refuse_bad_lines(made, listing, how.skip_bad)
-        total = mean.Sum(settings.channels, settings.height, settings.width) if mean_file else None
-        shard.build(made, 0, shard_folder(partial, 0), how, total)
-        return _finish(made, partial, database, how.quiet, mean_file, total, check)
+        with Pool(partial / "plan", settings, workers or workers_for(plan.count_lines(listing))) as pool:
+            made = _plan(partial, wanted, restart)
+            _refuse_bad_lines(made, listing, how.skip_bad)
+            total = mean.Sum(settings.channels, settings.height, settings.width) if mean_file else None
+            shard.build(made, 0, shard_folder(partial, 0), how, pool, total)
+            return _finish(made, partial, database, how.quiet, mean_file, total, pool if check else None)
 
 
 def make_plan(
@@ -89,7 +96,7 @@ def make_plan(
         return made
 
 
-def build_shard(database: Path, number: int, how: How) -> dict[str, Any]:
+def build_shard(database: Path, number: int, how: How, workers: int = 0) -> dict[str, Any]:
     """Make one shard of a plan; safe to run again, and beside other shards.
 
     Raises:
@@ -98,9 +105,12 @@ def build_shard(database: Path, number: int, how: How) -> dict[str, Any]:
     partial = _existing(database)
     with locked(_lock(database), str(database), shared=True):
         made = plan.load(partial / "plan")
-        made.range(number)
-        with locked(partial / "shards" / f"{number:05d}.lock", f"shard {number} of {database}"):
-            return shard.build(made, number, shard_folder(partial, number), how)
+        first, end = made.range(number)
+        with (
+            locked(partial / "shards" / f"{number:05d}.lock", f"shard {number} of {database}"),
+            Pool(made.folder, made.settings, workers or workers_for(end - first)) as pool,
+        ):
+            return shard.build(made, number, shard_folder(partial, number), how, pool)
 
 
 def merge_shards(database: Path, quiet: bool, mean_file: Path | None, check: bool) -> dict[str, Any]:
@@ -116,24 +126,50 @@ def merge_shards(database: Path, quiet: bool, mean_file: Path | None, check: boo
         total = mean.Sum(settings.channels, settings.height, settings.width) if mean_file else None
         if made.shards == 1 and total is not None:
             total.spoil()
-        return _finish(made, partial, database, quiet, mean_file, total, check)
+        if not check:
+            return _finish(made, partial, database, quiet, mean_file, total, None)
+        with Pool(made.folder, settings, workers_for(made.count)) as pool:
+            return _finish(made, partial, database, quiet, mean_file, total, pool)
 
 
 def _finish(
-    made: Plan, partial: Path, database: Path, quiet: bool, mean_file: Path | None, total: mean.Sum | None, check: bool
+    made: Plan,
+    partial: Path,
+    database: Path,
+    quiet: bool,
+    mean_file: Path | None,
+    total: mean.Sum | None,
+    readers: Pool | None,
 ) -> dict[str, Any]:
     folder, report = merge(made, partial, quiet, total)
     if not report["stored"]:
         raise FoolCaffeError("none of the images can be stored", f"see {folder / 'bad_images.txt'}; is ROOT right?")
     if report.get("decoders_differ"):
         print("shards were decoded by different versions of the decoders: see their report.json", file=sys.stderr)
-    if check:
-        verify.verify(folder, made, report, quiet)
+    if readers is not None:
+        _read_back(folder, made, readers, quiet)
     if mean_file is not None and total is not None:
         whole = total.whole and total.count == report["stored"]
         mean.write(total.mean if whole else mean.of_database(folder, quiet), mean_file)
-    publish(folder, {**report, "verified": check}, database, partial)
+    publish(folder, {**report, "verified": readers is not None}, database, partial)
     return report
+
+
+def _read_back(folder: Path, made: Plan, readers: Pool, quiet: bool) -> None:
+    """Compare a database with its plan before it is published.
+
+    Raises:
+        FoolCaffeError: it is not what the plan and the report say.
+    """
+    wrong: list[str] = []
+    with Progress(made.count, "records", "verify", quiet) as progress:
+        for count, found in readers.read_back(folder, made.count):
+            wrong += found[: SHOWN + 1 - len(wrong)]
+            progress.advance(count)
+    if wrong:
+        raise FoolCaffeError(
+            f"{folder} is not what its plan says", "\n".join([*wrong[:SHOWN], "begin again with --restart"])
+        )
 
 
 def _existing(database: Path) -> Path:

@@ -11,7 +11,6 @@ import json
 import socket
 import struct
 import time
-import zlib
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,14 +20,15 @@ import numpy as np
 
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.files import fsync_folder, write_json
+from foolcaffe.lmdb import datum
 from foolcaffe.lmdb.journal import Entry, Journal, as_rows, entry, write_table
 from foolcaffe.lmdb.listfile import key
 from foolcaffe.lmdb.mean import Sum
 from foolcaffe.lmdb.plan import Plan
-from foolcaffe.lmdb.pool import Pool, cores
+from foolcaffe.lmdb.pool import Pool
 from foolcaffe.lmdb.reader import Reader
+from foolcaffe.lmdb.slots import Shape, for_digest
 from foolcaffe.lmdb.store import Store, check_space
-from foolcaffe.lmdb.worker import CPU_SECONDS, Shape
 from foolcaffe.progress import Progress
 
 MANY_BAD = 100
@@ -39,11 +39,9 @@ MANY_BAD = 100
 class How:
     """How to work; none of it changes the result."""
 
-    workers: int = 0
     skip_bad: bool = False
     quiet: bool = False
     label: str = "images"
-    cpu_seconds: float = CPU_SECONDS
 
 
 def report(folder: Path, plan: Plan, shard: int) -> dict[str, Any] | None:
@@ -55,7 +53,7 @@ def report(folder: Path, plan: Plan, shard: int) -> dict[str, Any] | None:
     return read if read["plan"] == plan.hash and read["shard"] == shard else None
 
 
-def build(plan: Plan, shard: int, folder: Path, how: How, total: Sum | None = None) -> dict[str, Any]:
+def build(plan: Plan, shard: int, folder: Path, how: How, pool: Pool, total: Sum | None = None) -> dict[str, Any]:
     """Make a shard, or go on with it, or find it finished.
 
     Args:
@@ -63,6 +61,7 @@ def build(plan: Plan, shard: int, folder: Path, how: How, total: Sum | None = No
         shard: its number.
         folder: the shard's own.
         how: to work.
+        pool: the workers.
         total: takes the pixels of every record in key order, for the mean; told to ``spoil`` where that was not so.
 
     Returns:
@@ -89,7 +88,8 @@ def build(plan: Plan, shard: int, folder: Path, how: How, total: Sum | None = No
             journal.keep(lambda e: e.position < following and e.bad == (e.position in missing - again))
             if following > first and total is not None:
                 total.spoil()
-            versions = _work(plan, store, journal, (first, end), (again, following), how, total)
+            digest = Digest(following == first)
+            versions = _work(plan, store, journal, (first, end), (again, following), how, pool, digest, total)
             store.finish()
         finally:
             journal.close()
@@ -109,7 +109,7 @@ def build(plan: Plan, shard: int, folder: Path, how: How, total: Sum | None = No
             "end": end,
             "lines": end - first,
             "stored": stored,
-            "digest": digest(plan, first, end, folder / "crc32", {e.line for e in rejected}),
+            "digest": digest.hex or digest_of(plan, first, end, folder / "crc32", {e.line for e in rejected}),
             "rejected": as_rows(rejected),
             "warned": as_rows(journal.warned()),
             "decoders": versions,
@@ -140,7 +140,7 @@ def _todo(folder: Path, first: int, skip_bad: bool) -> tuple[set[int], set[int],
         for name, value in reader.items():
             position = int(name[:8])
             missing.update(range(following, position))
-            journal.checksums(position, struct.pack("<I", zlib.crc32(value)))
+            journal.checksums(position, struct.pack("<I", datum.crc32(value)))
             following = position + 1
     journal.close()
     known = {e.position for e in journal.rejected()} if skip_bad else set()
@@ -154,6 +154,8 @@ def _work(
     where: tuple[int, int],
     left: tuple[set[int], int],
     how: How,
+    pool: Pool,
+    digest: Digest,
     total: Sum | None,
 ) -> dict[str, str]:
     (first, end), (again, following) = where, left
@@ -163,16 +165,14 @@ def _work(
     ranges = chain(((p, p + 1) for p in sorted(again)), [(following, end)])
     pending: list[Entry] = []
     bad = 0
-    with (
-        Progress(end - first, "images", how.label, how.quiet, end - first - count) as progress,
-        Pool(plan, how.workers or cores(), count, how.cpu_seconds) as pool,
-    ):
-        for chunk in pool.run(ranges):
+    with Progress(end - first, "images", how.label, how.quiet, end - first - count) as progress:
+        for chunk in pool.run(ranges, count):
             pending += [entry(plan, p, reason, True) for p, reason in chunk.bad]
             pending += [entry(plan, p, reason, False) for p, reason in chunk.warned]
             bad += len(chunk.bad)
             if total is not None and total.whole:
                 total.add(value for _, value in chunk.items)
+            digest.add(chunk.digested)
             full = store.put(chunk.items, len(chunk.items), append=chunk.first >= following)
             journal.checksums(chunk.first, chunk.checksums)
             many = bad >= MANY_BAD and not how.skip_bad
@@ -206,12 +206,35 @@ def _refusal(folder: Path, rejected: list[Entry], plan: Plan, many: str = "") ->
     )
 
 
-def digest(plan: Plan, first: int, end: int, crc: Path, rejected: set[int]) -> str:
+class Digest:
     """SHA-256 over the key of every record and the CRC-32 of its value, in order.
 
     Two databases of equal digests hold the same records, but for a coincidence of checksums (2⁻³² a record). It says
-    what was stored; that the database holds just that is for :mod:`verify` to see. It is not read here: py-lmdb touches
-    values even where only keys are asked for, and a map that was touched is memory.
+    what was stored; that the database holds just that is for :mod:`verify` to see.
+
+    Args:
+        whole: whether every record will be added, in order.
+    """
+
+    def __init__(self, whole: bool) -> None:
+        self._whole = whole
+        self._total = hashlib.sha256()
+
+    def add(self, digested: bytes) -> None:
+        """Add records, as the workers have prepared them."""
+        self._total.update(digested)
+
+    @property
+    def hex(self) -> str:
+        """Hexadecimal; empty if some records were not added, or not in order."""
+        return self._total.hexdigest() if self._whole else ""
+
+
+def digest_of(plan: Plan, first: int, end: int, crc: Path, rejected: set[int]) -> str:
+    """The :class:`Digest` of positions of a plan, from their checksums.
+
+    The database is not read: py-lmdb touches values even where only keys are asked for, and a map that was touched is
+    memory.
 
     Args:
         plan: opened.
@@ -220,13 +243,13 @@ def digest(plan: Plan, first: int, end: int, crc: Path, rejected: set[int]) -> s
         rejected: line numbers that are not stored.
     """
     checksums = np.fromfile(crc, "<u4")
-    total = hashlib.sha256()
-    pack = struct.Struct("<HI").pack
+    total = Digest(True)
     for begin in range(first, end, 1024):
-        block = []
-        for position, item in enumerate(plan.items(begin, min(1024, end - begin)), begin):
-            if item.line not in rejected:
-                name = key(position, item.path)
-                block.append(name + pack(len(name), checksums[position - first]))
-        total.update(b"".join(block))
-    return total.hexdigest()
+        total.add(
+            b"".join(
+                for_digest(key(position, item.path), checksums[position - first])
+                for position, item in enumerate(plan.items(begin, min(1024, end - begin)), begin)
+                if item.line not in rejected
+            )
+        )
+    return total.hex

@@ -56,6 +56,6 @@ def load(path: str, limit: int) -> Any:
         return _Unpickler(io.BytesIO(data), encoding="bytes").load()
     except Exception as error:  # a damaged pickle may raise anything
         raise FoolCaffeError(
-            f"{path} is refused as a pickle of arrays: {error}",
+            f"{path} is refused as a pickle of arrays: {str(error) or type(error).__name__}",
             "only dictionaries, lists, numbers, strings and NumPy arrays are read",
         ) from None

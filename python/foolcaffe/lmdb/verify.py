@@ -1,186 +1,63 @@
-"""Every record read back and compared: with the plan before a database is published, with its list at any time."""
+"""Records read back and compared with the plan, a range of positions at a time, so that workers can share the work."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import struct
-import zlib
-from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb import datum, listfile
+from foolcaffe.lmdb.journal import CRC_BYTES
 from foolcaffe.lmdb.plan import Plan
 from foolcaffe.lmdb.reader import Reader
-from foolcaffe.progress import Progress
-
-SHOWN = 10
-_BLOCK = 1024
 
 
-def verify(folder: Path, plan: Plan, report: dict[str, Any], quiet: bool = False) -> None:
-    """Compare a database with its plan: each position is a record of its key, shape, label and checksum, or rejected.
-
-    Raises:
-        FoolCaffeError: it is not what the plan and the report say.
-    """
-    settings = plan.settings
-    checksums = np.fromfile(folder / "crc32", "<u4")
-    rejected = {row["line"] for row in report["rejected"]}
-    head = datum.head(settings.channels, settings.height, settings.width)
-    size = len(head) + settings.channels * settings.height * settings.width
-    wrong: list[str] = []
-
-    def expected() -> Iterator[tuple[int, bytes, bytes]]:
-        for first in range(0, plan.count, _BLOCK):
-            for position, item in enumerate(plan.items(first, min(_BLOCK, plan.count - first)), first):
-                if item.line not in rejected:
-                    yield position, listfile.key(position, item.path), datum.tail(item.label)
-
-    with Reader(folder) as reader, Progress(report["stored"], "records", "verify", quiet) as progress:
-        records = reader.items()
-        done = 0
-        for position, key, tail in expected():
-            found = next(records, None)
-            if found is None or found[0] != key:
-                wrong.append(f"record {listfile.show(key)} is missing")
-                break
-            value = found[1]
-            # bytes: memoryviews are compared one element at a time
-            if len(value) != size + len(tail) or bytes(value[: len(head)]) != head or bytes(value[size:]) != tail:
-                wrong.append(f"record {listfile.show(key)} has not the size or the label that the plan says")
-            elif zlib.crc32(value) != checksums[position]:
-                wrong.append(f"record {listfile.show(key)} is damaged: wrong checksum")
-            done += 1
-            if done % _BLOCK == 0:
-                progress.advance(_BLOCK)
-        else:
-            if next(records, None) is not None:
-                wrong.append("there are records that the plan has not")
-        progress.advance(done % _BLOCK)
-    if wrong:
-        raise FoolCaffeError(
-            f"{folder} is not what its plan says", "\n".join([*wrong[:SHOWN], "begin again with --restart"])
-        )
-
-
-@dataclass
-class Findings:
-    """What :func:`validate` found. ``wrong`` is empty if all is well."""
-
-    records: int = 0
-    sha256: str = ""
-    checked: bool = False
-    wrong: list[str] = field(default_factory=list)
-
-
-def validate(
-    database: Path,
-    listing: Path | None = None,
-    size: tuple[int, int] | None = None,
-    classes: int | None = None,
-    quiet: bool = False,
-) -> Findings:
-    """Check every record of any LMDB of raw Datums: shape, label, checksum if there is one, line if there is a list.
+class Verifier:
+    """Compares a database with its plan: each position is a record of its key, shape, label and checksum, or rejected.
 
     Args:
-        database: its folder; made here or by ``convert_imageset``.
-        listing: the list it was made of, in the order of storing (a shuffled database of ours carries its seed).
-        size: expected (height, width); else that of the first record.
-        classes: if given, labels must be below it.
-        quiet: no progress.
-
-    Raises:
-        FoolCaffeError: the database or the list cannot be read at all.
+        folder: of the database; its ``report.json`` says which lines were rejected.
+        plan: opened.
     """
-    report = _report(database)
-    checksums = np.fromfile(database / "crc32", "<u4") if (database / "crc32").exists() else None
-    lines = _expected(listing, report, classes) if listing is not None else None
-    rejected = {row["line"] for row in report.get("rejected", [])}
-    bad = _bad_paths(database) if not report else set()
-    found = Findings(checked=checksums is not None)
-    total = hashlib.sha256()
-    shape: tuple[int, ...] | None = None
-    missing: deque[str] = deque(maxlen=SHOWN)
-    lacking = 0
-    with Reader(database) as reader, Progress(len(reader), "records", "validate", quiet) as progress:
-        for key, value in reader.items():
-            name = f"record {listfile.show(key)}"
-            total.update(struct.pack("<I", len(key)) + key + struct.pack("<Q", len(value)))
-            total.update(value)
-            try:
-                record = datum.parse(value)
-                pixels = record.pixels
-            except FoolCaffeError as error:
-                found.wrong.append(f"{name}: {error.message}")
-                continue
-            shape = shape or (pixels.shape if size is None else (pixels.shape[0], *size))
-            if pixels.shape != shape:
-                found.wrong.append(f"{name} is {' × '.join(map(str, pixels.shape))}, not {' × '.join(map(str, shape))}")
-            if record.label < 0 or (classes is not None and record.label >= classes):
-                found.wrong.append(f"{name} has label {record.label}, expected 0..{classes - 1 if classes else '…'}")
-            if checksums is not None:
-                position = int(key[:8]) if key[:8].isdigit() else len(checksums)
-                if position >= len(checksums) or zlib.crc32(value) != checksums[position]:
-                    found.wrong.append(f"{name} is damaged: wrong checksum")
-            if lines is not None:
-                for line in lines:
-                    wanted = listfile.key(line[0], line[2])
-                    if wanted == key:
-                        if line[3] != record.label:
-                            found.wrong.append(f"{name} has label {record.label}, line {line[1]} says {line[3]}")
-                        break
-                    if line[1] not in rejected and line[2] not in bad:
-                        lacking += 1
-                        missing.append(f"line {line[1]} ({listfile.show(line[2])}) is neither stored nor named as bad")
-                else:
-                    found.wrong.append(f"{name} is not in {listing}")
-            found.records += 1
-            progress.advance()
-    for line in lines or ():
-        if line[1] not in rejected and line[2] not in bad:
-            lacking += 1
-            missing.append(f"line {line[1]} ({listfile.show(line[2])}) is neither stored nor named as bad")
-    if lacking:
-        found.wrong += [*missing, f"{lacking} lines in all are neither stored nor named as bad"]
-    if not found.records:
-        found.wrong.append("there is no record")
-    if report and found.records != report["stored"]:
-        found.wrong.append(f"there are {found.records} records, report.json says {report['stored']}")
-    found.sha256 = total.hexdigest()
-    return found
 
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        settings = plan.settings
+        self._folder = folder
+        self._plan = plan
+        report = json.loads((folder / "report.json").read_text("utf-8"))
+        self._rejected = {row["line"] for row in report["rejected"]}
+        self._head = datum.head(settings.channels, settings.height, settings.width)
+        self._size = len(self._head) + settings.channels * settings.height * settings.width
 
-def _bad_paths(database: Path) -> set[bytes]:
-    """What was left out on purpose of a database without a report: the paths in its ``bad_images.txt``."""
-    table = database / "bad_images.txt"
-    return {line.split(b"\t")[0] for line in table.read_bytes().splitlines()} if table.exists() else set()
+    def check(self, first: int, count: int) -> list[str]:
+        """What is wrong with positions [first, first + count), and with whatever lies between them and the next.
 
-
-def _report(database: Path) -> dict[str, Any]:
-    try:
-        read: dict[str, Any] = json.loads((database / "report.json").read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise FoolCaffeError(f"{database}/report.json is damaged: {error}") from None
-    return read
-
-
-def _expected(listing: Path, report: dict[str, Any], classes: int | None) -> Iterator[tuple[int, int, bytes, int]]:
-    """(position, line, path, label) in key order."""
-    seed = report.get("asked", {}).get("settings", {}).get("shuffle")
-    if seed is None:
-        for line in listfile.read(listing, classes):
-            yield line.number - 1, line.number, line.path, line.label
-        return
-    lines = list(listfile.read(listing, classes))
-    order = np.random.RandomState(seed).permutation(len(lines))
-    for position, index in enumerate(order.tolist()):
-        yield position, lines[index].number, lines[index].path, lines[index].label
+        Raises:
+            FoolCaffeError: the database cannot be read there.
+        """
+        head, size, rejected, crc32 = self._head, self._size, self._rejected, datum.crc32
+        wrong: list[str] = []
+        end = b"%08d" % (first + count)
+        last = first + count == self._plan.count
+        checksums = np.fromfile(self._folder / "crc32", "<u4", count, offset=CRC_BYTES * first).tolist()
+        checksums += [-1] * (count - len(checksums))
+        with Reader(self._folder) as reader:
+            records = reader.items(b"%08d" % first if first else b"")
+            for position, item in enumerate(self._plan.items(first, count), first):
+                if item.line in rejected:
+                    continue
+                key = listfile.key(position, item.path)
+                found = next(records, None)
+                if found is None or found[0] != key:
+                    return [*wrong, f"record {listfile.show(key)} is missing"]
+                value, tail = found[1], datum.tail(item.label)
+                # bytes: memoryviews are compared one element at a time
+                if len(value) != size + len(tail) or bytes(value[: len(head)]) != head or bytes(value[size:]) != tail:
+                    wrong.append(f"record {listfile.show(key)} has not the size or the label that the plan says")
+                elif crc32(value) != checksums[position - first]:
+                    wrong.append(f"record {listfile.show(key)} is damaged: wrong checksum")
+            more = next(records, None)
+        if more is not None and (last or more[0] < end):
+            wrong.append(f"record {listfile.show(more[0])} is not in the plan")
+        return wrong

@@ -1,4 +1,4 @@
-"""A worker process: takes ranges of positions, decodes, and lays finished records into shared memory.
+"""A worker process: takes ranges of positions, decodes, and lays finished records into shared memory; or reads back.
 
 Runs as ``python -m foolcaffe.lmdb.worker`` under :mod:`pool`, over its standard input and output; it ends when its
 input does, so that nothing is left when the builder is killed. What images may cost is limited here: memory by
@@ -7,68 +7,31 @@ input does, so that nothing is left when the builder is killed. What images may 
 
 from __future__ import annotations
 
+import gc
 import json
 import mmap
 import os
 import pickle
 import resource
 import signal
-import struct
 import sys
-import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb import datum, listfile
-from foolcaffe.lmdb.decode import BadImage, Decoder, versions
-from foolcaffe.lmdb.plan import Plan, Settings, load
-from foolcaffe.lmdb.sources import Fetcher
+from foolcaffe.lmdb.decode import Decoder, versions
+from foolcaffe.lmdb.plan import Item, Plan, load
+from foolcaffe.lmdb.slots import CPU_SECONDS, HEADER, KEY_ROOM, LENGTH, NOTHING, SIZES, TASK, Done, Shape, for_digest
+from foolcaffe.lmdb.sources import BadImage, Fetcher
+from foolcaffe.lmdb.verify import Verifier
 
-TASK = struct.Struct("<IQII")
-"""slot, first position, count, bytes of the condemned that follow as JSON: {index: reason}."""
-SIZES = struct.Struct("<HII")
-"""Of a record: length of the key, length of the value (0: rejected), CRC-32 of the value."""
-LENGTH = struct.Struct("<I")
-KEY_ROOM = 512
-HEADER = 64
-"""At the start of a slot: the index of the image being worked on, so that a death can be told which image it was."""
-NOTHING = 0xFFFFFFFF
-CPU_SECONDS = 60.0
 MEMORY = 3 << 30
 """Beyond what the process has when it starts. Decoding at the pixel limit takes less than half."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """How records lie in a slot: at a fixed stride, key first, value from ``KEY_ROOM``."""
-
-    channels: int
-    height: int
-    width: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> Shape:
-        """Of the records that a plan asks for."""
-        return cls(settings.channels, settings.height, settings.width)
-
-    @property
-    def value_bytes(self) -> int:
-        """The largest value."""
-        return len(datum.head(self.channels, self.height, self.width)) + self.channels * self.height * self.width + 16
-
-    @property
-    def stride(self) -> int:
-        """Bytes from a record to the next."""
-        return -(-(KEY_ROOM + self.value_bytes) // 64) * 64
-
-    def slot_bytes(self, chunk: int) -> int:
-        """Bytes of a slot for ``chunk`` records."""
-        return HEADER + chunk * self.stride
 
 
 class Worker:
@@ -80,67 +43,82 @@ class Worker:
         self._memory = memory
         self._view = memoryview(memory)
         self._bytes = np.frombuffer(memory, np.uint8)
+        self._planes: dict[int, list[npt.NDArray[np.uint8]]] = {}
+        self._verifier: Verifier | None = None
         self._shape = shape = Shape.of(settings)
         self._slot_bytes, self._stride = shape.slot_bytes(chunk), shape.stride
         self._head = datum.head(shape.channels, shape.height, shape.width)
+        self._before_tail = len(self._head) + shape.channels * shape.height * shape.width
         self._decoder = Decoder(
             settings.height, settings.width, settings.gray, settings.resize == "area", settings.max_pixels
         )
         self._fetcher = Fetcher(plan.root, plan.archives, plan.staging)
         self._cpu_seconds = cpu_seconds
 
-    def run(self, slot: int, first: int, count: int, condemned: dict[str, str]) -> Any:
-        """Work on positions [first, first + count) into a slot.
-
-        Returns:
-            (sizes as packed ``SIZES``, [(index, reason)] of rejected images, [(index, warning)] of stored ones).
-        """
+    def run(self, slot: int, first: int, count: int, condemned: dict[str, str]) -> Done:
+        """Work on positions [first, first + count) into a slot; ``condemned`` are {index: reason} of the hopeless."""
         base = slot * self._slot_bytes
-        sizes, bad, warned = bytearray(), [], []
+        sizes, checksums, digested, bad, warned = [], [], [], [], []
         for index, item in enumerate(self._plan.items(first, count)):
             LENGTH.pack_into(self._memory, base, index)
             signal.setitimer(signal.ITIMER_PROF, self._cpu_seconds)
+            size = checksum = 0
+            key = listfile.key(first + index, item.path)
             try:
                 if str(index) in condemned:
                     raise BadImage(condemned[str(index)])
-                warning = self._store(base + HEADER + index * self._stride, first + index, item, sizes)
+                pixels, warning = self._pixels(item)
+                size, checksum = self._lay(base + HEADER + index * self._stride, key, pixels, item.label)
+                digested.append(for_digest(key, checksum))
                 if warning:
                     warned.append((index, warning))
             except BadImage as error:
-                sizes += SIZES.pack(0, 0, 0)
                 bad.append((index, str(error)))
             except MemoryError:
-                sizes += SIZES.pack(0, 0, 0)
                 bad.append((index, "more than the memory limit allows"))
+            sizes.append(SIZES.pack(len(key), size))
+            checksums.append(LENGTH.pack(checksum))
         signal.setitimer(signal.ITIMER_PROF, 0)
         LENGTH.pack_into(self._memory, base, NOTHING)
-        return bytes(sizes), bad, warned
+        return Done(b"".join(sizes), b"".join(checksums), b"".join(digested), bad, warned)
 
-    def _store(self, at: int, position: int, item: Any, sizes: bytearray) -> str:
-        shape = self._shape
+    def _pixels(self, item: Item) -> tuple[npt.NDArray[np.uint8], str]:
         fetched = self._fetcher.fetch(item.locator, item.path)
         if isinstance(fetched, bytes):
-            pixels, warning = self._decoder.decode(fetched)
+            return self._decoder.decode(fetched)
+        pixels = self._decoder.resize(fetched)
+        return (cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY) if self._shape.channels == 1 else pixels), ""
+
+    def _lay(self, at: int, key: bytes, pixels: npt.NDArray[np.uint8], label: int) -> tuple[int, int]:
+        """Lay a record to where it belongs in its slot: the size of its value, and that value's CRC-32."""
+        planes = self._planes.get(at)
+        if planes is None:
+            planes = self._planes[at] = self._place(at)
+        if len(planes) == 1:
+            planes[0][:] = pixels
         else:
-            pixels, warning = self._decoder.resize(fetched), ""
-            if shape.channels == 1:
-                pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY)
-        key = listfile.key(position, item.path)
-        tail = datum.tail(item.label)
-        view, begin = self._view, at + KEY_ROOM
-        data = begin + len(self._head)
-        end = data + shape.channels * shape.height * shape.width
+            cv2.split(pixels, planes)  # written in place: nothing is copied on the way to the writer
+        tail = datum.tail(label)
+        begin = at + KEY_ROOM
+        end = begin + self._before_tail + len(tail)
+        view = self._view
         view[at : at + len(key)] = key
-        view[begin:data] = self._head
-        planes = self._bytes[data:end].reshape(shape.channels, shape.height, shape.width)
-        if shape.channels == 1:
-            planes[0] = pixels
-        else:
-            cv2.split(pixels, list(planes))  # written in place: nothing is copied on the way to the writer
-        view[end : end + len(tail)] = tail
-        end += len(tail)
-        sizes += SIZES.pack(len(key), end - begin, zlib.crc32(view[begin:end]))
-        return warning
+        view[end - len(tail) : end] = tail
+        return end - begin, datum.crc32(view[begin:end])
+
+    def _place(self, at: int) -> list[npt.NDArray[np.uint8]]:
+        """Write what all values begin with; views of where the planes of the record at ``at`` go."""
+        begin = at + KEY_ROOM
+        self._view[begin : begin + len(self._head)] = self._head
+        pixels = self._bytes[begin + len(self._head) : begin + self._before_tail]
+        return list(pixels.reshape(self._shape.channels, self._shape.height, self._shape.width))
+
+    def read_back(self, folder: str, first: int, count: int) -> list[str]:
+        """What is wrong with positions [first, first + count) of a finished database; nothing is decoded after this."""
+        if self._verifier is None:
+            _unlimit_memory()  # the whole database is mapped
+            self._verifier = Verifier(Path(folder), self._plan)
+        return self._verifier.check(first, count)
 
 
 def send(file: BinaryIO, message: Any) -> None:
@@ -153,21 +131,26 @@ def send(file: BinaryIO, message: Any) -> None:
 def main() -> None:
     """Serve tasks until the input ends. Arguments: plan, descriptor and size of the memory, chunk, CPU seconds."""
     folder, descriptor, size, chunk, cpu_seconds = sys.argv[1:]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the builder's to handle
     source, target = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    gc.disable()  # nothing here makes cycles, and looking for them takes its time
     os.dup2(2, 1)  # whatever a library prints must not get into the messages
     try:
         memory = mmap.mmap(int(descriptor), int(size))
-        worker = Worker(load(Path(folder)), memory, int(chunk), float(cpu_seconds))
+        worker: Worker | None = None
         _limit_memory()
         send(target, ("ready", versions()))
         while True:
             task = source.read(TASK.size)
             if len(task) < TASK.size:
                 break
-            slot, first, count, extra = TASK.unpack(task)
-            condemned = json.loads(source.read(extra)) if extra else {}
-            send(target, ("done", slot, worker.run(slot, first, count, condemned)))
+            slot, first, count, size_of_extra = TASK.unpack(task)
+            extra = json.loads(source.read(size_of_extra)) if size_of_extra else {}
+            if worker is None:  # workers start while the plan is still being made
+                worker = Worker(load(Path(folder)), memory, int(chunk), float(cpu_seconds))
+            if isinstance(extra, str):
+                send(target, ("done", slot, worker.read_back(extra, first, count)))
+            else:
+                send(target, ("done", slot, tuple(worker.run(slot, first, count, extra))))
     except FoolCaffeError as error:
         send(target, ("failed", error.message, error.hint))
     except BrokenPipeError:
@@ -184,6 +167,11 @@ def _limit_memory() -> None:
     wanted = now + MEMORY
     if limit[0] == resource.RLIM_INFINITY or wanted < limit[0]:
         resource.setrlimit(resource.RLIMIT_AS, (wanted, limit[1]))
+
+
+def _unlimit_memory() -> None:
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,15 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from foolcaffe.datums import DatumLMDB
 from foolcaffe.difficulty import starts
 from foolcaffe.images import Rgb8
 from foolcaffe.net import Classifier
+from foolcaffe.render import Overrides
 
+FULL, RATE, DECAY, STD = 64, 1e-7, 100.0, 1e-4
+"""The post's side in pixels, rate, decay and initial weights."""
+BATCH = 250
 CASE_SEED = 11
 """Of the random targets."""
 
@@ -48,6 +54,18 @@ def stack(images: Sequence[Rgb8]) -> npt.NDArray[np.float32]:
     return np.stack([image.to_bgr().array for image in images])
 
 
+def scaled(side: int, seed: int, iterations: int | None) -> Overrides:
+    """The post's hyperparameters for side × side pixels.
+
+    With fewer pixels each weight sees less: rate, decay and initial weights are scaled so that an image of constant
+    blocks is learnt as fast, forgotten as fast, and scored alike at the start as at 64 × 64.
+    """
+    shrunk = (FULL / side) ** 2
+    return Overrides(
+        base_lr=RATE * shrunk, weight_decay=DECAY / shrunk, std=STD * shrunk**0.5, max_iter=iterations, seed=seed
+    )
+
+
 def neighbours(weights: npt.NDArray[np.float32]) -> float:
     """How smooth templates are: the correlation of weights one pixel apart, mean over classes, channels, directions.
 
@@ -67,8 +85,43 @@ def neighbours(weights: npt.NDArray[np.float32]) -> float:
 def standard_error(shares: Sequence[float], images: int) -> float:
     """Of the mean of several runs' shares on the same images: the images' chance, and that between runs."""
     p = float(np.mean(shares))
-    between = float(np.var(shares, ddof=1)) / len(shares) if len(shares) > 1 else 0.0
-    return float(np.sqrt(p * (1 - p) / images + between))
+    return float(np.sqrt(p * (1 - p) / images + _between(shares)))
+
+
+def lead_error(a: Sequence[str], b: Sequence[str]) -> float:
+    """Of the difference of two models' shares right on the same images: the images' chance, and that between runs.
+
+    Args:
+        a, b: :func:`hits` of each run.
+    """
+    one, other = (np.array([list(map(float, run)) for run in runs]) for runs in (a, b))
+    chance = paired_error(one.mean(axis=0), other.mean(axis=0))
+    return float(np.sqrt(chance**2 + _between(one.mean(axis=1).tolist()) + _between(other.mean(axis=1).tolist())))
+
+
+def _between(shares: Sequence[float]) -> float:
+    return float(np.var(shares, ddof=1)) / len(shares) if len(shares) > 1 else 0.0
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean, or not a number of nothing."""
+    return float(np.mean(values)) if len(values) else float("nan")
+
+
+def hits(net: Classifier, database: Path) -> str:
+    """For every image of an LMDB, in its order, "1" if the net's best class is the image's label, else "0"."""
+    found = []
+    with DatumLMDB(database) as records:
+        every = iter(records)
+        while batch := list(islice(every, BATCH)):
+            seen = net.scores(np.stack([r.pixels for r in batch]).astype(np.float32)).argmax(axis=1)
+            found += (seen == np.array([r.label for r in batch])).tolist()
+    return "".join("01"[hit] for hit in found)
+
+
+def paired_error(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
+    """The standard error of the mean of a − b, both measured on the same images."""
+    return float(np.std(a - b, ddof=1) / np.sqrt(len(a)))
 
 
 def median(values: Sequence[float]) -> float:
@@ -94,6 +147,11 @@ def monotone(values: Sequence[float]) -> float:
 def infinite_as_none(values: Sequence[float]) -> list[float | None]:
     """For JSON and tables."""
     return [float(v) if np.isfinite(v) else None for v in values]
+
+
+def percent(share: float) -> str:
+    """As texts print it."""
+    return f"{100 * share:g} %"
 
 
 def decay_name(decay: float) -> str:

@@ -24,10 +24,9 @@ from foolcaffe.files import sha256, write_json
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import Claim, Findings, Record
 from foolcaffe.study.scale import Scale, scale_for
+from foolcaffe.study.sources import sources_of
 
 RECORD = "record.json"
-SHOWING = ("__main__.py", "light.py", "report.py")
-"""Code that shows results and makes none: a change there runs no part again."""
 PACKAGES = ("numpy", "scipy", "scikit-image", "scikit-learn", "matplotlib", "pillow", "jinja2")
 
 
@@ -67,7 +66,11 @@ def dataset_hashes(dataset: Path) -> dict[str, str]:
 
 
 def inputs_of(part: Part, dataset: dict[str, str], scale: Scale) -> dict[str, str]:
-    """Hashes of all that a part's result depends on: data, models' prototxts, its code, the attacks, sizes, engine."""
+    """Hashes of all that a part's result depends on: data, models' prototxts, its code, sizes, engine.
+
+    Its code is its module with what that imports of the study and the attacks: a change of the report, or of another
+    part, runs no part again.
+    """
 
     def hashed(*paths: Path) -> str:
         digest = hashlib.sha256()
@@ -75,13 +78,11 @@ def inputs_of(part: Part, dataset: dict[str, str], scale: Scale) -> dict[str, st
             digest.update(path.read_bytes())
         return digest.hexdigest()
 
-    package = Path(__file__).parents[1]
     module = Path(sys.modules[part.run.__module__].__file__ or "")
     return {
         **dataset,
         "models": hashed(*sorted((ROOT / "models").glob("*/*.prototxt"))),
-        "attacks": hashed(*sorted((package / "attacks").glob("*.py"))),
-        "part": hashed(module, *sorted(f for f in (package / "study").glob("*.py") if f.name not in SHOWING)),
+        "code": hashed(*sources_of(module)),
         "scale": hashlib.sha256(json.dumps(asdict(scale)).encode()).hexdigest(),
         "engine": hashlib.sha256(engine.name().encode()).hexdigest(),
     }

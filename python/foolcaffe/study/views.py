@@ -15,7 +15,6 @@ import numpy.typing as npt
 
 from foolcaffe import engine
 from foolcaffe.datums import DatumLMDB, Record
-from foolcaffe.engine import caffe
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.files import write_text
 
@@ -92,7 +91,7 @@ def write_lmdb(path: Path, records: Iterator[Record]) -> None:
         pending: list[tuple[bytes, bytes]] = []
         for record in records:
             channels, height, width = record.pixels.shape
-            datum = caffe.proto.caffe_pb2.Datum(
+            datum = engine.schema().Datum(
                 channels=channels, height=height, width=width, label=record.label, data=record.pixels.tobytes()
             )
             pending.append((record.key.encode(), datum.SerializeToString()))

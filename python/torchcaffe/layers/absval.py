@@ -17,8 +17,7 @@ class AbsVal(Elementwise):
         Raises:
             FoolCaffeError: it is.
         """
-        if top[0] is bottom[0]:
-            raise self.fail("does not work in place", "give its top a name of its own")
+        self.refuse_in_place(bottom, top)
 
     def value(self, x: torch.Tensor) -> torch.Tensor:
         """The modulus."""

@@ -97,6 +97,11 @@ class Layer:
         """An error that names the layer, to be raised."""
         return FoolCaffeError(f"layer {self.name!r} ({self.type}): {message}", hint)
 
+    def refuse_in_place(self, bottom: Blobs, top: Blobs) -> None:
+        """Raise FoolCaffeError if a top is one of the bottoms."""
+        if any(blob is other for blob in top for other in bottom):
+            raise self.fail("does not work in place", "give its tops names of their own")
+
     def new_blob(self, shape: Sequence[int], filler: Any = None) -> Blob:
         """A blob on the layer's device, filled by a FillerParameter if one is given."""
         blob = Blob(shape, self.dtype, self.device)

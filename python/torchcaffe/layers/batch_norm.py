@@ -17,7 +17,8 @@ class BatchNorm(Layer):
     Batch statistics unless ``use_global_stats`` (which is on in TEST, off in TRAIN, if unset); these learn
     s ← f·s + 1, M ← f·M + mean, V ← f·V + var · m/(m − 1), f = ``moving_average_fraction``, m values a channel.
     Blobs: M (C), V (C), s (1), whose lr_mult is 0; the global statistics are M/s and V/s (0 while s = 0).
-    dx = (dy − mean dy − y · mean(dy · y)) / √(var + eps); with global statistics dy / √(var + eps).
+    dx = (dy − mean dy − y · mean(dy · y)) / √(var + eps); with global statistics dy / √(var + eps); Caffe writes dx
+    also where ``propagate_down`` is false, and so does this.
     """
 
     exact_num_bottom: ClassVar[int | None] = 1
@@ -81,8 +82,6 @@ class BatchNorm(Layer):
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
         """PyTorch's kernel, as if y were its input: mean 0, deviation 1 and, for a weight, the inverse deviation."""
-        if not propagate_down[0]:
-            return
         dy = self._planes(top[0].diff)
         if self._global:
             dx = dy * self._inverse[:, None]

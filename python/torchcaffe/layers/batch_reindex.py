@@ -9,7 +9,10 @@ from torchcaffe.layers.base import Blobs, Layer
 
 
 class BatchReindex(Layer):
-    """y[i] = x[j[i]]: bottoms x, N × ..., and j, M integers in 0..N−1; top M × .... dx[n] = Σ dy[i] over j[i] = n."""
+    """y[i] = x[j[i]]: bottoms x, N × ..., and j, M integers in 0..N−1; top M × .... dx[n] = Σ dy[i] over j[i] = n.
+
+    Differs from Caffe in: ``force_backward`` leaves j alone, where Caffe aborts at it.
+    """
 
     exact_num_bottom: ClassVar[int | None] = 2
     exact_num_top: ClassVar[int | None] = 1

@@ -11,7 +11,10 @@ from torchcaffe.layers.base import Blobs, Layer
 
 
 class Concat(Layer):
-    """The bottoms one after another along ``axis`` (1; ``concat_dim`` is its old name); other dimensions must agree."""
+    """The bottoms one after another along ``axis`` (1; ``concat_dim`` is its old name); other dimensions must agree.
+
+    The top of a single bottom is its memory.
+    """
 
     min_num_bottom: ClassVar[int | None] = 1
     exact_num_top: ClassVar[int | None] = 1
@@ -20,8 +23,10 @@ class Concat(Layer):
         """Check the parameters.
 
         Raises:
-            FoolCaffeError: both names of the axis are given.
+            FoolCaffeError: both names of the axis are given; a top is a bottom.
         """
+        if len(bottom) > 1:
+            self.refuse_in_place(bottom, top)
         if self.param.concat_param.HasField("axis") and self.param.concat_param.HasField("concat_dim"):
             raise self.fail("has both axis and concat_dim", "give axis only")
 
@@ -44,6 +49,9 @@ class Concat(Layer):
                 )
         total = sum(blob.shape[self._axis] for blob in bottom)
         top[0].reshape(*first[: self._axis], total, *first[self._axis + 1 :])
+        if len(bottom) == 1:
+            top[0].share_data(bottom[0])
+            top[0].share_diff(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Copy each to its place."""

@@ -62,8 +62,7 @@ class Convolution(FunctionLayer):
         """N × num_output × out.
 
         Raises:
-            FoolCaffeError: bottoms that differ in shape or have other channels than at first, or are smaller than the
-                kernel.
+            FoolCaffeError: bottoms that differ in shape or have other channels than at first, or are too small.
         """
         for blob in bottom:
             if blob.shape != bottom[0].shape:
@@ -76,6 +75,8 @@ class Convolution(FunctionLayer):
                 f"{self._channels} channels at axis {self._axis} and {self._spatial} spatial axes were expected",
             )
         super().reshape(bottom, top)
+        if not top[0].count and bottom[0].count:
+            raise self.fail(f"a bottom of shape {bottom[0].shape} gives an empty top, {top[0].shape}", "give less pad")
 
     def function(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Convolve each bottom."""

@@ -31,8 +31,7 @@ class Eltwise(Layer):
         Raises:
             FoolCaffeError: other than one for each bottom, or not for a SUM; or the top is a bottom.
         """
-        if any(blob is top[0] for blob in bottom):
-            raise self.fail("does not work in place", "give its top a name of its own")
+        self.refuse_in_place(bottom, top)
         param = self.param.eltwise_param
         if param.coeff and len(param.coeff) != len(bottom):
             raise self.fail(f"{len(param.coeff)} coeff for {len(bottom)} bottoms", "give one for each, or none")

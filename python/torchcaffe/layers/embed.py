@@ -14,7 +14,8 @@ class Embed(Layer):
     K = ``input_dim``. Top: the bottom's shape, then N = ``num_output``. Blobs: W, K × N; b, N, if ``bias_term``.
     dW[k] += Σ dy[i] over x[i] = k, db += Σ dy.
 
-    Differs from Caffe in: on the CPU an integer outside 0..K−1 is an error, where Caffe reads outside its memory.
+    Differs from Caffe in: 1. On the CPU an integer outside 0..K−1 is an error, where Caffe reads outside its memory.
+    2. ``force_backward`` leaves the bottom alone, where Caffe aborts at it.
     """
 
     exact_num_bottom: ClassVar[int | None] = 1

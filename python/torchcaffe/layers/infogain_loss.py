@@ -23,7 +23,9 @@ class InfogainLoss(LossLayer):
     unless it is in the binaryproto ``source``. Tops: E, a scalar; optionally p. Z by ``loss_param``; positions labelled
     ``ignore_label`` count for nothing. dscores_k = (p_k Σ_j H[label, j] − H[label, k]) / Z.
 
-    Differs from Caffe in: a label outside 0..C−1 is an error, where Caffe reads outside its memory.
+    Differs from Caffe in: 1. A label outside 0..C−1 is an error, where Caffe reads outside its memory.
+    2. ``force_backward`` leaves H alone, where Caffe aborts at it. 3. The second top works, while Caffe aborts at
+    its loss_weight, given or not.
     """
 
     exact_num_bottom: ClassVar[int | None] = None

@@ -34,8 +34,7 @@ class LRN(Layer):
         param = self.param.lrn_param
         if param.local_size % 2 == 0:
             raise self.fail(f"local_size {param.local_size} is even", "it must be odd")
-        if top[0] is bottom[0]:
-            raise self.fail("does not work in place", "give its top a name of its own")
+        self.refuse_in_place(bottom, top)
         self._size: int = param.local_size
         self._across = param.norm_region == caffe_pb2.LRNParameter.ACROSS_CHANNELS
         self._share: float = param.alpha / (self._size if self._across else self._size**2)

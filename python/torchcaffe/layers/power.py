@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 
+from torchcaffe.layers.base import Blobs
 from torchcaffe.layers.elementwise import Elementwise
 
 
@@ -36,6 +38,14 @@ class Power(Elementwise):
         """The formula above."""
         param = self.param.power_param
         factor = param.power * param.scale
-        if factor == 0 or param.power == 1:
+        if param.power == 1:
             return torch.full_like(x, factor)
         return self._argument(x).pow_(param.power - 1).mul_(factor)
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """The slope times the top's diff; of a constant 0, whatever the top's diff is."""
+        param = self.param.power_param
+        if param.power * param.scale != 0:
+            super().backward(top, propagate_down, bottom)
+        elif propagate_down[0]:
+            bottom[0].diff.zero_()

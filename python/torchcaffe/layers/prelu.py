@@ -16,6 +16,8 @@ class PReLU(FunctionLayer):
     """y = max(x, 0) + a · min(x, 0); dx = dy where x > 0, else a · dy; da = Σ dy · min(x, 0). In place or not.
 
     Blob: a, one for each channel (axis 1), or a scalar if ``channel_shared``; ``filler``, 0.25 if unset.
+
+    Differs from Caffe in: takes more than four axes, where Caffe aborts.
     """
 
     exact_num_bottom: ClassVar[int | None] = 1

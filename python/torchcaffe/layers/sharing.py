@@ -24,8 +24,7 @@ class SharingLayer(Layer):
         Raises:
             FoolCaffeError: the top is the bottom, or the shape does not follow.
         """
-        if top[0] is bottom[0]:
-            raise self.fail("does not work in place", "give its top a name of its own")
+        self.refuse_in_place(bottom, top)
         top[0].reshape(*self.shape(bottom))
         top[0].share_data(bottom[0])
         top[0].share_diff(bottom[0])

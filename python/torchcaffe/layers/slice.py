@@ -13,7 +13,8 @@ from torchcaffe.layers.base import Blobs, Layer
 class Slice(Layer):
     """Tops are consecutive parts of the bottom along ``axis`` (1; ``slice_dim`` is its old name).
 
-    Cut before each ``slice_point``, one fewer than tops, rising; without any, into equal parts.
+    Cut before each ``slice_point``, one fewer than tops, rising; without any, into equal parts. A single top is the
+    bottom's memory.
     """
 
     exact_num_bottom: ClassVar[int | None] = 1
@@ -23,8 +24,10 @@ class Slice(Layer):
         """Check the parameters.
 
         Raises:
-            FoolCaffeError: both names of the axis are given.
+            FoolCaffeError: both names of the axis are given; a top is a bottom.
         """
+        if len(top) > 1:
+            self.refuse_in_place(bottom, top)
         if self.param.slice_param.HasField("axis") and self.param.slice_param.HasField("slice_dim"):
             raise self.fail("has both axis and slice_dim", "give axis only")
 
@@ -57,6 +60,9 @@ class Slice(Layer):
             self._sizes = [size // len(top)] * len(top)
         for blob, part in zip(top, self._sizes):
             blob.reshape(*shape[: self._axis], part, *shape[self._axis + 1 :])
+        if len(top) == 1:
+            top[0].share_data(bottom[0])
+            top[0].share_diff(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Copy each from its place."""

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import torch
 
+from torchcaffe.layers.base import Blobs
 from torchcaffe.layers.function import FunctionLayer
 
 
@@ -14,6 +15,15 @@ class Softmax(FunctionLayer):
 
     exact_num_bottom: ClassVar[int | None] = 1
     exact_num_top: ClassVar[int | None] = 1
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """The bottom's shape.
+
+        Raises:
+            FoolCaffeError: there is no such axis.
+        """
+        bottom[0].canonical_axis(self.param.softmax_param.axis)
+        top[0].reshape_like(bottom[0])
 
     def function(self, *inputs: torch.Tensor) -> torch.Tensor:
         """The softmax along the axis."""

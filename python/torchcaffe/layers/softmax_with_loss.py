@@ -21,7 +21,8 @@ class SoftmaxWithLoss(LossLayer):
     scalar; optionally p. Z by ``loss_param``; positions labelled ``ignore_label`` count for nothing.
     dscores = (p − onehot) · loss_weight / Z, at p < FLT_MIN too.
 
-    Differs from Caffe in: a label outside 0..C−1 is an error, where Caffe reads outside the array.
+    Differs from Caffe in: 1. A label outside 0..C−1 is an error, where Caffe reads outside the array. 2. The second
+    top works, while Caffe aborts at its loss_weight, given or not.
     """
 
     exact_num_top: ClassVar[int | None] = None

@@ -22,9 +22,8 @@ class Split(Layer):
         Raises:
             FoolCaffeError: a top is the bottom.
         """
+        self.refuse_in_place(bottom, top)
         for blob in top:
-            if blob is bottom[0]:
-                raise self.fail("does not work in place", "give its tops names of their own")
             blob.reshape_like(bottom[0])
             blob.share_data(bottom[0])
 

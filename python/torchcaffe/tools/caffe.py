@@ -5,6 +5,11 @@
 
 from __future__ import annotations
 
+from torchcaffe.tools.interrupt import end_by_interrupt
+
+if __name__ == "__main__":
+    end_by_interrupt()
+
 import sys
 from typing import Callable
 
@@ -83,7 +88,9 @@ def _unknown(name: str) -> CheckError:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse, run; the exit code."""
+    """Parse, run; the exit code. Without ``arguments``, those of the process."""
+    if arguments is None:
+        end_by_interrupt()
     version = f"caffe version {torchcaffe.__version__}"
     given = sys.argv[1:] if arguments is None else arguments
     values, rest = flags.read(USAGE, FLAGS, given, version)

@@ -93,6 +93,11 @@ CASES = {
         {"x": X, "v": (4, 3, 5, 7)},
     ),
     "Concat of one": Case('layer { name: "c" type: "Concat" bottom: "x" top: "y" }', {"x": X}),
+    "Concat and Slice of one share its memory": Case(
+        'layer { name: "c" type: "Concat" bottom: "x" top: "y" } layer { name: "r" type: "ReLU" bottom: "y" top: "y" }'
+        'layer { name: "s" type: "Slice" bottom: "v" top: "z" } layer { name: "q" type: "TanH" bottom: "z" top: "z" }',
+        {"x": X, "v": (5, 2, 3)},
+    ),
     "Concat of one twice": Case('layer { name: "c" type: "Concat" bottom: "x" bottom: "x" top: "y" }', {"x": X}),
     "Slice": Case('layer { name: "s" type: "Slice" bottom: "x" top: "a" top: "b" top: "c" }', {"x": (2, 6, 5, 7)}),
     "Slice points": Case(

@@ -34,6 +34,11 @@ CASES = {
     **_both("Power 1", "Power", "power_param { scale: 3 shift: -2 }", backward=False),
     **_both("Power 2", "Power", "power_param { power: 2 scale: 0.5 shift: 1 }", backward=False),
     **_both("Power 0", "Power", "power_param { power: 0 scale: 3 shift: -2 }", backward=False),
+    "Power of a constant below NaN": Case(
+        'layer { name: "p" type: "Power" bottom: "x" top: "p" power_param { power: -2 scale: 0 } }'
+        'layer { name: "s" type: "Softmax" bottom: "p" top: "s" }',
+        {"x": (2, 3, 5)},
+    ),
     "Power of a constant": _layer("Power", "power_param { power: 3 scale: 0 shift: -2 }"),
     **_both("Power broken", "Power", "power_param { power: 0.75 scale: 0.5 shift: 2 }", POSITIVE, backward=False),
     **_both("Power 3 without shift", "Power", "power_param { power: 3 scale: -0.5 }", backward=False),

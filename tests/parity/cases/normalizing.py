@@ -30,6 +30,15 @@ CASES = {
     "BatchNorm local in test": Case(
         BN.format("y", "batch_norm_param { use_global_stats: false }"), X, phase="TEST", params="own", **TWICE
     ),
+    "BatchNorm on data": Case(
+        BN.format("y", "")
+        + 'layer { name: "a" type: "AbsVal" bottom: "y" top: "a" }'
+        + 'layer { name: "i" type: "InnerProduct" bottom: "a" top: "i" inner_product_param { num_output: 6 } }'
+        + 'layer { name: "l" type: "SoftmaxWithLoss" bottom: "i" bottom: "t" top: "l" }',
+        {**X, "t": ((4,), ("labels", 6))},
+        force_backward=False,
+        **TWICE,
+    ),
     "BatchNorm of vectors": Case(BN.format("y", ""), {"x": (11, 5)}, params="own", **TWICE),
     "BatchNorm of one": Case(BN.format("y", ""), {"x": (1, 5)}, params="own", **TWICE),
     "BatchNorm of volumes": Case(BN.format("y", ""), {"x": (4, 3, 2, 5, 7)}, params="own", **TWICE),

@@ -89,6 +89,7 @@ CASES = {
         force_backward=False,
         params="own",
     ),
+    "Flatten nothing": _one("Flatten", "flatten_param { axis: -1 end_axis: 2 }"),
     "Im2col": _one("Im2col", "convolution_param { kernel_size: 3 }"),
     "Im2col window": _one(
         "Im2col", "convolution_param { kernel_h: 3 kernel_w: 2 stride_h: 2 stride_w: 3 pad_h: 1 pad_w: 2 }"

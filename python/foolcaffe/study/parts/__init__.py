@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from foolcaffe.study.parts import (
     accuracy,
+    background,
     camera,
     difficulty,
     dimension,
@@ -26,5 +27,6 @@ PARTS: dict[str, Part] = {
     "directions": Part("Directions", directions.__doc__ or "", directions.run),
     "camera": Part("Through a camera", camera.__doc__ or "", camera.run),
     "mitigations": Part("Mitigations", mitigations.__doc__ or "", mitigations.run),
+    "background": Part("A background class", background.__doc__ or "", background.run),
     "speech": Part("Another domain: speech", speech.__doc__ or "", speech.run),
 }

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from foolcaffe.evaluate import evaluate
 from foolcaffe.figures import template_image
-from foolcaffe.study.common import decay_name, neighbours, standard_error
+from foolcaffe.study.common import decay_name, hits, lead_error, neighbours, standard_error
 from foolcaffe.study.lab import Lab
-from foolcaffe.study.record import POST, Check, Claim
+from foolcaffe.study.record import POST, Check, Claim, number
 from foolcaffe.style import BLUE, GREEN, GREY, ORANGE, styled
 
 SHOWN = 8
@@ -35,6 +35,7 @@ def run(lab: Lab) -> list[Claim]:
                 return {
                     "top1": found.top1 / found.images,
                     "top5": found.top5 / found.images,
+                    "hits": hits(net, model.dataset / "val_lmdb"),
                     "images": found.images,
                     "classes": found.classes,
                     "smooth": neighbours(weights),
@@ -78,7 +79,7 @@ def _claims(lab: Lab, scores: dict[float, list[dict[str, Any]]], images: int, cl
     best = max(top1, key=lambda d: top1[d])
 
     def lead(a: float, b: float) -> Check:
-        two = 200 * float(np.hypot(errors[a], errors[b]))
+        two = 200 * lead_error(*([m["hits"] for m in scores[d]] for d in (a, b)))
         return Check(
             f"top-1 at decay {decay_name(a)} less that at {decay_name(b)}, against two standard errors",
             100 * (top1[a] - top1[b]),
@@ -259,7 +260,7 @@ def _sheets(lab: Lab) -> None:
             row[0].text(
                 -0.1,
                 0.5,
-                f"decay\n{decay_name(decay)}\n±{scale:.1g}",
+                f"decay\n{decay_name(decay)}\n±{number(float(f'{scale:.1g}'))}",
                 transform=row[0].transAxes,
                 ha="right",
                 va="center",

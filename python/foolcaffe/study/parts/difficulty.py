@@ -20,12 +20,14 @@ from foolcaffe.study.common import (
     Case,
     cases,
     decay_name,
+    hits,
+    lead_error,
     median,
     monotone,
+    percent,
     plain,
     quartiles,
     stack,
-    standard_error,
 )
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import POST, Check, Claim
@@ -62,8 +64,8 @@ def run(lab: Lab) -> list[Claim]:
             "exact: median L2",
             "proved lower bound: median L2",
             "exact: median mean |δ|",
-            f"{SURE:.0%} sure: fooled",
-            f"{SURE:.0%} sure: median mean |δ|",
+            f"{percent(SURE)} sure: fooled",
+            f"{percent(SURE)} sure: median mean |δ|",
             "any wrong class: median L2",
             f"median confidence at mean |δ| {BUDGET:g}",
             "mean confidence of right answers",
@@ -134,7 +136,7 @@ def _measure(lab: Lab, model: TrainedModel, chosen: list[Case], decay: float) ->
     right = [float(p.max()) for p, case in zip(starts, chosen) if p.argmax() == case.label]
     out["right"] = float(np.mean(right)) if right else None
     scored = evaluate(net, model.dataset / "val_lmdb", quiet=True)
-    out["top1"], out["images"] = scored.top1 / scored.images, scored.images
+    out["top1"], out["hits"] = scored.top1 / scored.images, hits(net, model.dataset / "val_lmdb")
     return out
 
 
@@ -145,7 +147,7 @@ def _claims(lab: Lab, found: dict[float, dict[str, Any]]) -> list[Claim]:
     at = [median(f["confidence"][str(BUDGET)]) for f in (low, high)]
     sure = len([m for m in low["sure"] if m <= HARDLY_SEEN]) / low["tried"]
     right = [f["right"] if f["right"] is not None else float("nan") for f in (low, high)]
-    two = 200 * float(np.linalg.norm([standard_error([f["top1"]], f["images"]) for f in (low, high)]))
+    two = 200 * lead_error([low["hits"]], [high["hits"]])
     return [
         Claim(
             "resistant",
@@ -180,9 +182,18 @@ def _claims(lab: Lab, found: dict[float, dict[str, Any]]) -> list[Claim]:
             POST,
             "Another model with very low regularization reaches 2.8% and its fooling images are virtually "
             "indistinguishable yet produce 100% confidences in the wrong class.",
-            f"At {names[0]}, {100 * sure:.0f} % of the images reach {SURE:.0%} confidence in the wrong class with a "
+            f"At {names[0]}, {100 * sure:.0f} % of the images reach {percent(SURE)} confidence in the wrong "
+            f"class with a "
             f"mean |δ| of at most {HARDLY_SEEN:g} grey levels (median {median(low['sure']):.1f}).",
-            [Check(f"images that reach {SURE:.0%} with mean |δ| ≤ {HARDLY_SEEN:g} levels", 100 * sure, "≥", 90.0, "%")],
+            [
+                Check(
+                    f"images that reach {percent(SURE)} with mean |δ| ≤ {HARDLY_SEEN:g} levels",
+                    100 * sure,
+                    "≥",
+                    90.0,
+                    "%",
+                )
+            ],
         ),
         Claim(
             "confident",
@@ -224,7 +235,7 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]], n: int) -> None:
         for key, name, colour, shift in (
             ("gradient", "the post’s template", ORANGE, -0.12),
             ("exact", "exact optimum", BLUE, 0.0),
-            ("sure", f"exact, {SURE:.0%} sure", GREEN, 0.12),
+            ("sure", f"exact, {percent(SURE)} sure", GREEN, 0.12),
         ):
             middle = np.array([median(f[key]) for f in found.values()])
             low, high = np.array([quartiles(f[key]) for f in found.values()]).T

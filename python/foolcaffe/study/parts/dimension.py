@@ -11,36 +11,20 @@ from matplotlib.figure import Figure
 from foolcaffe.attacks import METHODS, Criterion
 from foolcaffe.evaluate import evaluate
 from foolcaffe.models import TrainedModel
-from foolcaffe.render import Overrides
-from foolcaffe.study.common import CASE_SEED, cases, median, monotone, plain, quartiles
+from foolcaffe.study.common import CASE_SEED, DECAY, FULL, cases, median, monotone, plain, quartiles, scaled
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import NOTE, POST, Check, Claim
 from foolcaffe.study.views import sized
 from foolcaffe.style import BLUE, GREY, ORANGE, styled
 from foolcaffe.toy import STEP, draw, toy
 
-FULL = 64
-RATE, DECAY, STD = 1e-7, 100.0, 1e-4
-
 
 def model_of(lab: Lab, side: int, seed: int) -> TrainedModel:
-    """The post's model on side × side images.
-
-    With fewer pixels each weight sees less: rate, decay and initial weights are scaled so that an image of constant
-    blocks is learnt as fast, forgotten as fast, and scored alike at the start as at 64 × 64.
-    """
+    """The post's model on side × side images."""
     if side == FULL:
         return lab.decayed(DECAY, seed)
-    shrunk = (FULL / side) ** 2
-    overrides = Overrides(
-        base_lr=RATE * shrunk,
-        weight_decay=DECAY / shrunk,
-        std=STD * shrunk**0.5,
-        max_iter=lab.scale.iterations,
-        seed=seed,
-    )
     view = sized(lab.root / f"{lab.dataset.name}-{side}px", lab.dataset, side)
-    return lab.trained(f"side{side}-seed{seed}", overrides, view=view, side=side)
+    return lab.trained(f"side{side}-seed{seed}", scaled(side, seed, lab.scale.iterations), view=view, side=side)
 
 
 def run(lab: Lab) -> list[Claim]:

@@ -12,9 +12,9 @@ from foolcaffe.classes import Synset, Synsets
 from foolcaffe.figures import FoolingRow, fooling_figure, top
 from foolcaffe.images import Rgb8, noise
 from foolcaffe.net import Classifier
-from foolcaffe.study.common import CASE_SEED, cases, median
+from foolcaffe.study.common import CASE_SEED, cases, mean, median, percent
 from foolcaffe.study.lab import Lab
-from foolcaffe.study.record import POST, Check, Claim
+from foolcaffe.study.record import POST, Check, Claim, number
 
 DECAY = 100.0
 SURE = 0.99
@@ -45,7 +45,7 @@ def run(lab: Lab) -> list[Claim]:
         lab.figure(
             key,
             partial(fooling_figure, rows=list(rows), title=f"from {told} to {names}"),
-            f"From {told} to {names}, with {SURE:.0%} confidence",
+            f"From {told} to {names}, with {percent(SURE)} confidence",
             f"Two rows: start, plus a fraction of a template, is the fooling image. {' '.join(said)}",
             "one image" if key == "image" else "one draw",
             seed,
@@ -58,10 +58,17 @@ def run(lab: Lab) -> list[Claim]:
     gradient = lab.step("gradient", lambda: _gradients(net, photo, rng))
     lab.table(
         "reached",
-        f"Starts that reach {SURE:.0%} confidence in a random class, on PNGs",
-        ["start", "tried", "reached", "median mean |δ| (grey levels)", "median largest change (grey levels)"],
+        f"Starts that reach {percent(SURE)} confidence in a random class, on PNGs",
         [
-            [n, f["tried"], len(f["mean"]), median(f["mean"]), median(f["largest"])]
+            "start",
+            "tried",
+            "reached",
+            "median mean |δ| (grey levels)",
+            "median largest change (grey levels)",
+            "noise of that mean |δ| makes it the best class (%)",
+        ],
+        [
+            [n, f["tried"], len(f["mean"]), median(f["mean"]), median(f["largest"]), 100 * mean(f["noise"])]
             for n, f in (("validation images", image), ("uniform noise", chance))
         ],
     )
@@ -97,18 +104,23 @@ def _row(net: Classifier, start: Rgb8, target: Synset, synsets: Synsets) -> tupl
     )
     return (
         row,
-        f"{target.name} goes from {before[target.id]:.1%} to {after[target.id]:.1%} with a mean change of "
+        f"{target.name} goes from {100 * before[target.id]:.1f} % to {100 * after[target.id]:.1f} % with a mean "
+        f"change of "
         f"{change:.1f}.",
     )
 
 
 def _sizes(net: Classifier, starts: list[tuple[Rgb8, int]]) -> dict[str, Any]:
-    out: dict[str, Any] = {"tried": len(starts), "mean": [], "largest": []}
+    out: dict[str, Any] = {"tried": len(starts), "mean": [], "largest": [], "noise": []}
+    rng = np.random.default_rng(CASE_SEED)
     for start, target in starts:
         result = METHODS["gradient"](net, start, Criterion(target, SURE), seed=CASE_SEED)
         if result.success["image"]:
             out["mean"].append(result.distances.mean)
             out["largest"].append(result.distances.linf)
+            noise = result.distances.mean * rng.choice([-1.0, 1.0], net.shape)
+            noisy = np.rint(np.clip(start.to_bgr().array + noise, 0, 255)).astype(np.float32)
+            out["noise"].append(float(net.probabilities(noisy[None])[0].argmax() == target))
     return out
 
 
@@ -133,11 +145,12 @@ def _gradients(net: Classifier, start: Rgb8, rng: np.random.Generator) -> dict[s
 def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, float]) -> list[Claim]:
     def reached(found: dict[str, Any]) -> Check:
         share = 100 * len(found["mean"]) / found["tried"]
-        return Check(f"starts whose PNG reaches {SURE:.0%} confidence in a random class", share, "≥", 95.0, "%")
+        return Check(f"starts whose PNG reaches {percent(SURE)} confidence in a random class", share, "≥", 95.0, "%")
 
     def told(found: dict[str, Any], what: str) -> str:
         return (
-            f"{len(found['mean'])} of {found['tried']} {what} reach {SURE:.0%} confidence in a random class, with a "
+            f"{len(found['mean'])} of {found['tried']} {what} reach {percent(SURE)} confidence in a random "
+            f"class, with a "
             f"median mean |δ| of {median(found['mean']):.1f} grey levels."
         )
 
@@ -148,20 +161,35 @@ def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, f
             "if we add a small amount “goldfish” weights to the image (top row, middle), suddenly the classifier is "
             "convinced that it’s looking at one with high confidence",
             told(image, "validation images"),
-            [reached(image), Check("median mean |δ|", median(image["mean"]), "≤", SMALL, "grey levels")],
+            [
+                reached(image),
+                Check("median mean |δ|", median(image["mean"]), "≤", SMALL, "grey levels"),
+                Check(
+                    "starts that noise of that size turns into the class",
+                    100 * mean(image["noise"]),
+                    "≤",
+                    5.0,
+                    "%",
+                ),
+            ],
         ),
         Claim(
             "noise",
             POST,
             "We can also start from random noise and achieve the same effect",
             told(chance, "draws of uniform noise"),
-            [reached(chance)],
+            [
+                reached(chance),
+                Check(
+                    "median mean |δ|, over that from images", median(chance["mean"]) / median(image["mean"]), "≤", 2.0
+                ),
+            ],
         ),
         Claim(
             "gradient",
             POST,
             "when your score function is a dot product s=wTx, then the gradient on the image x is simply w",
-            f"Caffe’s backward pass and the weight rows differ by {gradient['rows']:.1g} of the largest weight at "
+            f"Caffe’s backward pass and the weight rows differ by {number(gradient['rows'])} of the largest weight at "
             "most.",
             [Check("largest difference over the largest weight", gradient["rows"], "≤", 1e-6)],
         ),
@@ -170,7 +198,7 @@ def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, f
             POST,
             "it is possible to compute the data gradient numerically",
             "Differences of scores along 32 random directions of ±8 grey levels agree with it to "
-            f"{gradient['numeric']:.1g}, "
+            f"{number(gradient['numeric'])}, "
             "relative.",
             [Check("relative L2 difference of the directional derivatives", gradient["numeric"], "≤", 1e-3)],
         ),

@@ -1,38 +1,69 @@
-"""Digits that come inside scikit-learn, where binarization suits: a linear net, a binarized one, an RBF network.
+"""Letters drawn with the fonts that come inside matplotlib: text, where binarization suits; and who reads them.
 
-Attacks here change the grey of 8 × 8 pixels by at most ε levels. On the linear net and on the binarized one the worst
-such change is computed exactly; on the RBF network it is sought by projected gradients.
+A linear net, the same behind binarization, an RBF network, and a ReLU network for comparison. Attacks here change the
+grey of 24 × 24 pixels by at most ε levels. On the linear net and on the binarized one the worst such change is computed
+exactly; on the others it is sought by projected gradients.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Protocol
 
+import matplotlib
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
 from sklearn.cluster import KMeans
-from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
 
 from foolcaffe.datums import Record
 from foolcaffe.files import write_text
 from foolcaffe.net import Classifier
 from foolcaffe.study.views import building, write_lmdb
 
-SIDE, CLASSES, TRAINING = 8, 10, 1297
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+FACES = tuple(
+    [f"DejaVu{face}" for face in ("Sans", "Sans-Bold", "Sans-Oblique", "SansMono", "Serif", "Serif-Bold")]
+    + ["STIXGeneral", "STIXGeneralBol", "STIXGeneralItalic"]
+)
+SIDE, CLASSES, TRAINING, TEST = 24, len(LETTERS), 2600, 520
+OVER = 4
+"""Letters are drawn so many times larger, and averaged."""
+SEED = 7
 THRESHOLD = 127.5
-CENTRES = 300
+CENTRES, HIDDEN = 300, 300
 STEPS, RESTARTS = 40, 3
 Grey = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
 
-def digits() -> tuple[Grey, Labels]:
-    """1,797 digits: N × 64, whole grey levels 0..255, and their labels; the first 1,297 are for training."""
-    found = load_digits()
-    return np.rint(found.data * 255 / 16), found.target.astype(np.int64)
+@cache
+def letters() -> tuple[Grey, Labels]:
+    """3,120 capitals: N × 576, whole grey levels 0..255, and their labels; the first 2,600 are for training.
+
+    Each has a face, a size, a place up to half a pixel off the middle, a paper of 200..255, an ink of 0..60, and noise
+    of six grey levels, all drawn.
+    """
+    rng = np.random.default_rng(SEED)
+    fonts = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    labels = np.arange(TRAINING + TEST) % CLASSES
+    grey = np.empty((len(labels), SIDE * SIDE))
+    for row, label in zip(grey, labels):
+        font = ImageFont.truetype(str(fonts / f"{rng.choice(FACES)}.ttf"), int(OVER * SIDE * rng.uniform(0.7, 0.95)))
+        large = Image.new("L", (OVER * SIDE, OVER * SIDE))
+        x, y = OVER * (SIDE / 2 + rng.uniform(-0.5, 0.5, 2))
+        ImageDraw.Draw(large).text((x, y), LETTERS[label], font=font, fill=255, anchor="mm")
+        ink = np.asarray(large.resize((SIDE, SIDE), Image.Resampling.BOX), np.float64).reshape(-1) / 255
+        paper, black = rng.uniform(200, 255), rng.uniform(0, 60)
+        row[:] = np.clip(np.rint(paper + (black - paper) * ink + rng.normal(0, 6, ink.shape)), 0, 255)
+    return grey, labels.astype(np.int64)
 
 
 def binarized(grey: Grey) -> Grey:
@@ -41,8 +72,8 @@ def binarized(grey: Grey) -> Grey:
 
 
 def view(folder: Path, binary: bool) -> Path:
-    """The digits as a dataset for Caffe: the same grey in all three channels."""
-    grey, labels = digits()
+    """The letters as a dataset for Caffe: the same grey in all three channels."""
+    grey, labels = letters()
     grey = binarized(grey) if binary else grey
 
     def records(begin: int, end: int) -> Iterator[Record]:
@@ -52,7 +83,7 @@ def view(folder: Path, binary: bool) -> Path:
 
     with building(folder) as aside:
         if aside is not None:
-            write_text(aside / "synset_words.txt", "".join(f"d{c} digit {c}\n" for c in range(CLASSES)))
+            write_text(aside / "synset_words.txt", "".join(f"{letter} letter {letter}\n" for letter in LETTERS))
             write_lmdb(aside / "train_lmdb", records(0, TRAINING))
             write_lmdb(aside / "val_lmdb", records(TRAINING, len(grey)))
     return folder
@@ -101,6 +132,16 @@ def _worst(net: Linear, labels: Labels, low: Grey, high: Grey, see: Callable[[Gr
     return np.asarray(out)
 
 
+class Smooth(Protocol):
+    """What projected gradients attack."""
+
+    def probabilities(self, grey: Grey) -> Grey:
+        """N × classes."""
+
+    def gradients(self, grey: Grey, labels: Labels) -> Grey:
+        """Of the best other class's score less the label's: it does not vanish where the softmax saturates."""
+
+
 class RbfNetwork:
     """Gaussian bumps around centres, then a softmax: the kind of network of Goodfellow et al. 2015, section 7.
 
@@ -123,15 +164,45 @@ class RbfNetwork:
         return np.asarray(self.softmax.predict_proba(np.exp(-self.gamma * self._distances(grey))))
 
     def gradients(self, grey: Grey, labels: Labels) -> Grey:
-        """Of the best other class's score less the label's: it does not vanish where the softmax saturates."""
+        """As :meth:`Smooth.gradients`."""
         bumps = np.exp(-self.gamma * self._distances(grey))
-        scores = bumps @ self.softmax.coef_.T + self.softmax.intercept_
-        scores[np.arange(len(labels)), labels] = -np.inf
-        pull = (self.softmax.coef_[scores.argmax(axis=1)] - self.softmax.coef_[labels]) * bumps * -2 * self.gamma
+        rival = _rivals(bumps @ self.softmax.coef_.T + self.softmax.intercept_, labels)
+        pull = (self.softmax.coef_[rival] - self.softmax.coef_[labels]) * bumps * -2 * self.gamma
         return np.asarray(pull.sum(axis=1)[:, None] * grey - pull @ self.centres)
 
 
-def worst_rbf(net: RbfNetwork, grey: Grey, labels: Labels, eps: float, rng: np.random.Generator) -> Grey:
+class ReluNetwork:
+    """One hidden layer of rectified sums, then a softmax: not linear, but linear in pieces."""
+
+    def __init__(self, grey: Grey, labels: Labels, seed: int) -> None:
+        self.mean = grey.mean(axis=0)
+        self.model = MLPClassifier(HIDDEN, alpha=1e-3, max_iter=60, random_state=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # it need not be at its very optimum
+            self.model.fit(self._inputs(grey), labels)
+
+    def _inputs(self, grey: Grey) -> Grey:
+        return np.asarray((grey - self.mean) / 128)
+
+    def probabilities(self, grey: Grey) -> Grey:
+        """N × classes."""
+        return np.asarray(self.model.predict_proba(self._inputs(grey)))
+
+    def gradients(self, grey: Grey, labels: Labels) -> Grey:
+        """As :meth:`Smooth.gradients`."""
+        (first, second), (offset, last) = self.model.coefs_, self.model.intercepts_
+        hidden = np.maximum(self._inputs(grey) @ first + offset, 0)
+        rival = _rivals(hidden @ second + last, labels)
+        return np.asarray(((second.T[rival] - second.T[labels]) * (hidden > 0)) @ first.T / 128)
+
+
+def _rivals(scores: Grey, labels: Labels) -> Labels:
+    scores = scores.copy()
+    scores[np.arange(len(labels)), labels] = -np.inf
+    return np.asarray(scores.argmax(axis=1))
+
+
+def worst_smooth(net: Smooth, grey: Grey, labels: Labels, eps: float, rng: np.random.Generator) -> Grey:
     """Projected gradients, several restarts; the image least sure of its label is kept. Whole grey levels."""
     low, high = np.maximum(grey - eps, 0), np.minimum(grey + eps, 255)
     out, least = grey.copy(), np.full(len(grey), np.inf)
@@ -142,7 +213,8 @@ def worst_rbf(net: RbfNetwork, grey: Grey, labels: Labels, eps: float, rng: np.r
             x = np.clip(x + 2.5 * eps / STEPS * np.sign(net.gradients(x, labels)), low, high)
             whole = np.rint(x)
             p = net.probabilities(whole)
-            lead = p[every, labels] - np.where(np.eye(CLASSES, dtype=bool)[labels], 0, p).max(axis=1)
-            better = lead < least
-            least[better], out[better] = lead[better], whole[better]
+            own = p[every, labels].copy()
+            p[every, labels] = 0
+            better = own - p.max(axis=1) < least
+            least[better], out[better] = (own - p.max(axis=1))[better], whole[better]
     return np.asarray(out)

@@ -1,0 +1,69 @@
+"""Projected gradient steps for a whole batch at once: what the study attacks many images with."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from foolcaffe.attacks.base import Floats, norm_of
+from foolcaffe.attacks.iterated import directions
+
+
+class Climbed(Protocol):
+    """A net, or one behind a defence."""
+
+    def probabilities(self, images: Floats) -> Floats:
+        """Images × classes."""
+
+    def data_gradients(self, images: Floats, score_diffs: Floats) -> Floats:
+        """For each image the gradient of Σ score_diffs · scores on its pixels."""
+
+
+def climb(
+    net: Climbed,
+    images: Floats,
+    targets: npt.NDArray[np.int64],
+    radii: npt.NDArray[np.float64] | float,
+    norm: str,
+    steps: int,
+) -> Floats:
+    """The images, each moved up log p_target within its radius (as ``attacks.iterated``, all at once).
+
+    Args:
+        net: what is attacked, with its defence if the attack knows it.
+        images: N × 3 × height × width, BGR, whole grey levels 0..255.
+        targets: a class for each.
+        radii: of the balls, in grey levels; one, or one for each.
+        norm: ``l2`` or ``linf``.
+        steps: gradient steps of 2.5 radius / steps.
+
+    Returns:
+        whole grey levels 0..255, of all that were looked at the ones with the largest p_target. Rounding adds to an
+        L2 norm at most its own, √(pixels / 12); an L∞ radius is kept.
+    """
+    radius = np.broadcast_to(np.asarray(radii, np.float64), (len(images),))[:, None, None, None]
+    every, x = np.arange(len(images)), images.copy()
+    probabilities = net.probabilities(images)
+    best, most = images.copy(), probabilities[every, targets].copy()
+    for _ in range(steps):
+        diffs = -probabilities
+        diffs[every, targets] += 1
+        moved = x + 2.5 / steps * radius * directions(net.data_gradients(x, diffs), norm)
+        x = np.clip(images + _within(moved - images, radius, norm), 0, 255).astype(np.float32)
+        whole = np.rint(x)
+        if norm == "linf":  # a radius between whole levels
+            whole = np.clip(whole, images - np.floor(radius), images + np.floor(radius)).astype(np.float32)
+        probabilities = net.probabilities(whole)
+        now = probabilities[every, targets]
+        better = now > most
+        best[better], most[better] = whole[better], now[better]
+    return np.asarray(best, np.float32)
+
+
+def _within(delta: npt.NDArray[np.float64], radius: npt.NDArray[np.float64], norm: str) -> npt.NDArray[np.float64]:
+    if norm == "linf":
+        return np.asarray(np.clip(delta, -radius, radius))
+    size = norm_of(delta, "l2")[:, None, None, None]
+    return np.asarray(delta * np.minimum(1.0, radius / np.maximum(size, 1e-30)))
