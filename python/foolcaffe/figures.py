@@ -135,7 +135,8 @@ class FoolingRow:
 
     def largest(self) -> float:
         """The change, in grey levels, that the direction's picture shows at full contrast."""
-        return abs(self.factor) * float(np.percentile(np.abs(self.direction), TEMPLATE_PERCENTILE))
+        factor = 1.0 if self.factor is None else abs(self.factor)
+        return factor * float(np.percentile(np.abs(self.direction), TEMPLATE_PERCENTILE))
 
     def draw(self, axes: list[Axes]) -> None:
         """Draw into five axes: start, sign, template, sign, result."""
@@ -146,7 +147,8 @@ class FoolingRow:
         axes[2].text(
             0.5,
             -0.06,
-            f"grey: no change; full contrast:\n±{self.largest():.2g} grey levels after the factor",
+            f"grey: no change; full contrast:\n±{self.largest():.2g} grey levels"
+            + ("" if self.factor is None else " after the factor"),
             transform=axes[2].transAxes,
             ha="center",
             va="top",
