@@ -58,15 +58,16 @@ def tool(name: str, *arguments: object, cwd: Path = ROOT, **changes: str) -> sub
     return done
 
 
-def make(*arguments: str) -> None:
+def make(*arguments: str, engine: str = "") -> None:
     """``make`` in the checkout with the half of Tiny ImageNet as dataset: what is done is not done again."""
     assert SHARED is not None
+    engine = engine or ROAD_ENGINE
     archive = f"TINY_IMAGENET={SHARED / 'tiny-imagenet-half.zip'}"
-    command = ["make", "-s", "-C", str(ROOT), "DATASET=tiny-imagenet", f"ENGINE={ROAD_ENGINE}", archive, *arguments]
+    command = ["make", "-s", "-C", str(ROOT), "DATASET=tiny-imagenet", f"ENGINE={engine}", archive, *arguments]
     (ROOT / "build").mkdir(exist_ok=True)
     with (ROOT / "build" / ".tests.lock").open("w") as lock:  # another worker of the tests may want the same
         fcntl.flock(lock, fcntl.LOCK_EX)
-        base = environment(ROAD_ENGINE, PYTHONWARNINGS="default")
+        base = environment(engine, PYTHONWARNINGS="default")
         done = subprocess.run(command, capture_output=True, text=True, env=base, timeout=1500)
     assert done.returncode == 0, done.stderr
 

@@ -9,6 +9,12 @@ import sys
 __version__ = "0.1.0"
 
 if sys.argv[:1] == ["-m"]:  # `python -m foolcaffe.…` is starting, and nothing is imported yet
+    # run_cli says it of a Ctrl-C later; during the imports nobody else would, and a traceback is nobody's business
+    sys.excepthook = lambda kind, value, trace: (
+        print("interrupted", file=sys.stderr)
+        if issubclass(kind, KeyboardInterrupt)
+        else sys.__excepthook__(kind, value, trace)
+    )
     from foolcaffe.engine import enter
 
     enter()

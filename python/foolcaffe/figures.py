@@ -133,6 +133,11 @@ class FoolingRow:
         self.start, self.direction, self.direction_name, self.factor = start, direction, direction_name, factor
         self.image, self.before, self.after, self.target, self.change = image, before, after, target, change
 
+    def largest(self) -> float:
+        """The change, in grey levels, that the direction's picture shows at full contrast."""
+        factor = 1.0 if self.factor is None else abs(self.factor)
+        return factor * float(np.percentile(np.abs(self.direction), TEMPLATE_PERCENTILE))
+
     def draw(self, axes: list[Axes]) -> None:
         """Draw into five axes: start, sign, template, sign, result."""
         _picture(axes[0], self.start, "start")
@@ -142,7 +147,8 @@ class FoolingRow:
         axes[2].text(
             0.5,
             -0.06,
-            "grey is zero; full contrast at\nthe 99.5th percentile",
+            f"grey: no change; full contrast:\n±{self.largest():.2g} grey levels"
+            + ("" if self.factor is None else " after the factor"),
             transform=axes[2].transAxes,
             ha="center",
             va="top",

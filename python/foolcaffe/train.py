@@ -123,9 +123,13 @@ def _exact(value: float) -> float:
     return float(f"{value:.6g}")  # a float32 field read as double shows digits that nobody wrote
 
 
+def _short(value: float) -> str:
+    return re.sub(r"e([+-])0+", r"e\1", f"{value:.3g}").replace("e+", "e")
+
+
 def _title(folder: Path, solver: Any) -> str:
     return (
-        f"{folder.parent.name}: {folder.name}, rate {solver.base_lr:.3g}, weight decay {solver.weight_decay:.4g}, "
+        f"{folder.parent.name}: {folder.name}, rate {_short(solver.base_lr)}, weight decay {solver.weight_decay:.4g}, "
         f"seed {solver.random_seed}"
     )
 

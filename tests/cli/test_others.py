@@ -185,3 +185,30 @@ def test_what_was_trained_is_not_rendered_otherwise(road: Road) -> None:
     other = ["--model", "linear_svm", *same[2:], "--max-iter", 60, "--base-lr", 1e-7, "--std", 1e-4]
     fails(run("render", *other), "another model's")
     assert {p: p.read_bytes() for p in road.model.glob("*.prototxt")} == before
+
+
+def test_the_figure_says_what_its_template_changes() -> None:
+    from foolcaffe.figures import FoolingRow
+    from foolcaffe.images import Rgb8
+
+    direction = np.full((3, 4, 5), 2e-4, np.float32)
+    direction[0, 0, 0] = -2e-4
+    start = Rgb8(np.zeros((4, 5, 3), np.uint8))
+    row = FoolingRow(
+        start=start,
+        direction=direction,
+        direction_name="",
+        factor=30_000,
+        image=start,
+        before=[],
+        after=[],
+        target=0,
+        change="",
+    )
+    assert abs(row.largest() - 6) <= 1e-3
+
+
+def test_rates_are_written_as_people_write_them() -> None:
+    from foolcaffe.train import _short
+
+    assert [_short(v) for v in (1e-7, 0.01, 1.5e10, 2.5e-05)] == ["1e-7", "0.01", "1.5e10", "2.5e-5"]

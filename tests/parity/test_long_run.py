@@ -6,14 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from programs import caffe, needs_caffe, ours
+from programs import needs_caffe, ours
 
-from foolcaffe.caffelog import parse
-from helpers import ROOT, run, succeeds
+from foolcaffe.caffelog import TrainLog, parse
+from helpers import ROOT, make, run, succeeds
 from torchcaffe.prototxt import read_weights
 
 ITERATIONS = 2000
 VALIDATION_IMAGES = 5000
+
+
+def trained(folder: Path, log: str) -> tuple[TrainLog, np.ndarray]:
+    """A run's log, and its last weights."""
+    model = read_weights(next(folder.glob(f"*_iter_{ITERATIONS}.caffemodel")))
+    return parse(log.splitlines()), np.array(next(layer.blobs for layer in model.layer if layer.blobs)[0].data)
 
 
 @needs_caffe
@@ -21,23 +27,18 @@ VALIDATION_IMAGES = 5000
 def test_losses_weights_and_accuracies_are_real_caffes(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    make("train", "NAME=decay100-caffe", engine="caffe")  # what the tests of the post's numbers take, too
+    folder = tiny / "decay100-caffe"
+    real, expected = trained(folder, (folder / "train.log").read_text())
     monkeypatch.chdir(ROOT)
-    logs, weights = [], []
-    for name, program in (("real", caffe), ("own", ours)):
-        folder = tmp_path / name
-        succeeds(
-            run("render", "--model", "linear_softmax", "--dataset", tiny, "--out", folder, "--max-iter", ITERATIONS)
-        )
-        done = program("caffe", "train", "-solver", folder / "solver.prototxt")
-        assert done.returncode == 0, done.stderr
-        logs.append(parse(done.stderr.splitlines()))
-        model = read_weights(next(folder.glob(f"*_iter_{ITERATIONS}.caffemodel")))
-        weights.append(np.array(next(layer.blobs for layer in model.layer if layer.blobs)[0].data))
-    real, own = logs
+    succeeds(run("render", "--model", "linear_softmax", "--dataset", tiny, "--out", tmp_path))
+    done = ours("caffe", "train", "-solver", tmp_path / "solver.prototxt")
+    assert done.returncode == 0, done.stderr
+    own, weights = trained(tmp_path, done.stderr)
     assert [n for n, _ in own.loss] == [n for n, _ in real.loss]
     assert len(own.loss) >= 100
     loss_error = max(abs(a / b - 1) for (_, a), (_, b) in zip(own.loss, real.loss))
-    weight_error = np.linalg.norm(weights[1] - weights[0]) / np.linalg.norm(weights[0])
+    weight_error = np.linalg.norm(weights - expected) / np.linalg.norm(expected)
     assert sorted(own.tests) == sorted(real.tests)
     flips = {
         (n, name): round(abs(own.tests[n][name] - real.tests[n][name]) * VALIDATION_IMAGES)

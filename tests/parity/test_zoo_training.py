@@ -1,6 +1,6 @@
 """LeNet, CIFAR-10 quick and SqueezeNet on photographs, 100 iterations from one seed, beside real Caffe's program.
 
-The losses that both programs log are compared, of every iteration.
+The losses that both programs log are compared, of every iteration. Each program has one thread and a core of its own.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import subprocess
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -47,7 +48,7 @@ RUNS = {
     "lenet": Run(
         lenet,
         (1, 28),
-        64,
+        32,
         "scale: 0.00390625",
         'base_lr: 0.01 lr_policy: "inv" gamma: 0.0001 power: 0.75 momentum: 0.9 weight_decay: 0.0005',
         dict.fromkeys(("conv1", "conv2", "ip1", "ip2"), 'weight_filler { type: "xavier" }'),
@@ -66,7 +67,7 @@ RUNS = {
     "squeezenet": Run(
         partial(squeezenet, classes=CLASSES),
         (3, 64),
-        16,
+        8,
         "mean_value: 104 mean_value: 117 mean_value: 123 mirror: true crop_size: 60",
         'base_lr: 0.004 lr_policy: "poly" power: 1 momentum: 0.9 weight_decay: 0.0002',
         {
@@ -110,39 +111,55 @@ def photographs(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def prepare(run: Run, photographs: Path, folder: Path, smooth: bool = False) -> None:
-    """Write the LMDB, with real Caffe's program, and the prototxts into a folder."""
-    channels, side = run.size
-    flags = [f"-resize_width={side}", f"-resize_height={side}", *(["-gray"] if channels == 1 else [])]
-    done = caffe("convert_imageset", *flags, f"{photographs}/", photographs / "list.txt", folder / "db")
-    assert done.returncode == 0, done.stderr
+@pytest.fixture(scope="session")
+def databases(photographs: Path) -> dict[tuple[int, int], Path]:
+    """For each size (channels, side) an LMDB of the photographs, by real Caffe's program."""
+    made = {}
+    for channels, side in {run.size for run in RUNS.values()}:
+        made[channels, side] = photographs / f"db{channels}x{side}"
+        flags = [f"-resize_width={side}", f"-resize_height={side}", *(["-gray"] if channels == 1 else [])]
+        listed = (f"{photographs}/", photographs / "list.txt", made[channels, side])
+        done = caffe("convert_imageset", *flags, *listed)
+        assert done.returncode == 0, done.stderr
+    return made
+
+
+def prepare(run: Run, databases: dict[tuple[int, int], Path], smooth: bool = False) -> None:
+    """Write the prototxts into the working folder."""
     builder = Builder(run.fillers)
     run.build(builder)
     net = builder.text
     if smooth:
         net = net.replace("pool: MAX", "pool: AVE").replace('"ReLU"', '"TanH"')
         assert net != builder.text
-    (folder / "net.prototxt").write_text(
+    Path("net.prototxt").write_text(
         f'layer {{ name: "data" type: "Data" top: "data" top: "label" transform_param {{ {run.transform} }} '
-        f'data_param {{ source: "db" backend: LMDB batch_size: {run.batch} }} }}\n{net}'
+        f'data_param {{ source: "{databases[run.size]}" backend: LMDB batch_size: {run.batch} }} }}\n{net}'
     )
-    (folder / "solver.prototxt").write_text(
-        f'net: "net.prototxt" solver_mode: CPU {run.solver} random_seed: 7 display: 1 max_iter: {ITERATIONS} '
-        'snapshot_prefix: "s"\n'
+    Path("solver.prototxt").write_text(
+        f'net: "net.prototxt" solver_mode: CPU {run.solver} random_seed: 7 display: 1 max_iter: {ITERATIONS}\n'
     )
 
 
-def train(program: Program, folder: Path, **environment: str) -> tuple[np.ndarray, np.ndarray]:
+def train(name: str, program: Program) -> tuple[np.ndarray, np.ndarray]:
     """Each iteration's loss, as logged, and all last weights in one vector."""
-    done = program("caffe", "train", "-solver", "solver.prototxt", **environment)
+    solver = Path(f"{name}.prototxt")
+    solver.write_text(f'{Path("solver.prototxt").read_text()} snapshot_prefix: "{name}"\n')
+    done = program("caffe", "train", "-solver", solver, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr
     log = parse(done.stderr.splitlines())
     assert log.done
     assert [number for number, _ in log.loss] == list(range(ITERATIONS + 1))
-    snapshot = folder / f"s_iter_{ITERATIONS}.caffemodel"
-    weights = [np.array(blob.data) for layer in read_weights(snapshot).layer for blob in layer.blobs]
-    snapshot.unlink()
-    return np.array([loss for _, loss in log.loss]), np.concatenate(weights)
+    layers = read_weights(Path(f"{name}_iter_{ITERATIONS}.caffemodel")).layer
+    return np.array([loss for _, loss in log.loss]), np.concatenate(
+        [np.array(b.data) for la in layers for b in la.blobs]
+    )
+
+
+def train_both() -> list[tuple[np.ndarray, np.ndarray]]:
+    """Ours and real Caffe's, at the same time."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(train, ("own", "real"), (ours, caffe)))
 
 
 def nudged() -> Program:
@@ -178,32 +195,35 @@ def compare(
 @needs_caffe
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
-def test_losses_are_real_caffes(name: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_losses_are_real_caffes(
+    name: str, databases: dict[tuple[int, int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Within 1e-3, or as far from real Caffe as that is from itself once the first weights' last bits are others.
 
     Maxima and ReLUs flip by rounding, and from the first flip on, differences grow; when it comes, up to ten iterations
     earlier or later, is chance.
     """
     monkeypatch.chdir(tmp_path)
-    prepare(RUNS[name], photographs, tmp_path)
-    real = train(caffe, tmp_path)
-    errors, weights = compare(name, train(ours, tmp_path), real)
-    yardstick, own = compare("real Caffe's own", train(nudged(), tmp_path), real)
+    prepare(RUNS[name], databases)
+    own, real = train_both()
+    errors, weights = compare(name, own, real)
     assert errors[10] <= 1e-4
-    later = np.append(yardstick[10:], [yardstick[-1]] * 10)
-    assert (errors <= np.maximum(1e-3, 5 * later)).all(), (errors, later)
-    assert weights <= max(1e-3, 5 * own)
+    if not max(errors[-1], weights) <= 1e-3:
+        yardstick, apart = compare("real Caffe's own", train("nudged", nudged()), real)
+        later = np.append(yardstick[10:], [yardstick[-1]] * 10)
+        assert (errors <= np.maximum(1e-3, 5 * later)).all(), (errors, later)
+        assert weights <= max(1e-3, 5 * apart)
 
 
 @needs_caffe
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SMOOTH)
 def test_losses_are_real_caffes_where_rounding_flips_nothing(
-    name: str, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, databases: dict[tuple[int, int], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With averages for maxima and TanH for ReLU a gradient is continuous: differences stay those of rounding."""
     monkeypatch.chdir(tmp_path)
-    prepare(SMOOTH[name], photographs, tmp_path, smooth=True)
-    errors, weights = compare(f"{name}, smooth", train(ours, tmp_path), train(caffe, tmp_path))
+    prepare(SMOOTH[name], databases, smooth=True)
+    errors, weights = compare(f"{name}, smooth", *train_both())
     assert errors[-1] <= 1e-4
     assert weights <= 2e-5

@@ -169,3 +169,12 @@ def test_foolcaffe_and_torchcaffe_know_each_other_through_the_engine_only() -> N
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not [n for n in names if n.split(".")[0] in ("caffe", "torchcaffe", "torch")], path
+
+
+def test_every_decision_is_in_the_index_by_its_title() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+    pages = sorted(folder.glob("[!R]*.md"))
+    assert pages
+    for page in pages:
+        assert f"[{page.read_text().splitlines()[0][2:]}]({page.name})" in index, page.name

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from foolcaffe import engine
 from foolcaffe.errors import FoolCaffeError
-from helpers import ROOT
+from helpers import ROOT, run
 
 
 def python(code: str, *flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -65,3 +66,13 @@ def test_a_python_without_caffe_goes_on_in_the_one_that_has_it() -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=base, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "--confidence" in done.stdout
+
+
+def test_a_ctrl_c_during_the_imports_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "matplotlib.py").write_text("raise KeyboardInterrupt")
+    done = run("toy", PYTHONPATH=f"{tmp_path}:{ROOT / 'python'}")
+    assert done.stderr == "interrupted\n"
+    assert done.returncode != 0
+    (tmp_path / "matplotlib.py").write_text("raise ZeroDivisionError")  # a bug is shown
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        run("toy", PYTHONPATH=f"{tmp_path}:{ROOT / 'python'}")
