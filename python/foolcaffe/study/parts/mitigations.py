@@ -298,7 +298,6 @@ def _plot(lab: Lab, found: dict[str, Any]) -> None:
             axes.set_title(title)
             axes.set_xlabel("strength")
             axes.set_ylabel("images (%)")
-            axes.label_outer()
         canvas.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=9)
     lab.figure(
         "defences",
