@@ -112,15 +112,12 @@ def test_the_published_report(browser: Any, width: int) -> None:
 
 
 @pytest.mark.slow
-def test_the_report_of_a_real_study(browser: Any, tmp_path: Path) -> None:
-    from foolcaffe import engine
-
-    if engine.caffe_python() is None:
-        pytest.skip("no real Caffe: make .caffe")
-    road = Road.walk(tmp_path)
-    succeeds(run("study", "accuracy", "figures", "--dataset", road.dataset, "--quiet"))
-    report = road.dataset / "study" / "report.html"
-    drawn = sorted(p.name for part in ("accuracy", "figures") for p in (report.parent / part).glob("*.png"))
+def test_the_report_of_a_real_study(browser: Any, road: Road, tmp_path: Path) -> None:
+    own = road.copy(tmp_path)
+    parts = ("figures", "camera")
+    succeeds(run("study", *parts, "--dataset", own.dataset, "--quiet"))
+    report = own.dataset / "study" / "report.html"
+    drawn = sorted(p.name for part in parts for p in (report.parent / part).glob("*.png"))
     assert len(drawn) == 4
     for width in WIDTHS:
         seen = look(browser, report, width)

@@ -72,11 +72,12 @@ def test_large_figures_are_made_to_fit(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_what_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(light, "LIMIT", 20_000)
+    monkeypatch.setattr(light, "WIDTHS", (280, 270))
     path = tmp_path / "docs" / "colours.html"
     with pytest.raises(FoolCaffeError, match="parts that failed: second"):
         light.write_light(path, ABOUT, [record(tmp_path, "first"), record(tmp_path, "second", error="oh")], tmp_path)
     with pytest.raises(FoolCaffeError, match="take more than 20000 bytes"):
-        light.write_light(path, ABOUT, [record(tmp_path, "third", side=90, count=9)], tmp_path)
+        light.write_light(path, ABOUT, [record(tmp_path, "third", side=90, count=3)], tmp_path)
     (tmp_path / "first" / "0.png").unlink()
     with pytest.raises(FoolCaffeError, match=r"0\.png cannot be read"):
         light.write_light(path, ABOUT, [record(tmp_path / "other", "first")], tmp_path)

@@ -238,8 +238,17 @@ def test_ctrl_c_and_going_on(own: Road) -> None:
     assert child.wait(60) == 130, rest
     first = own.dataset / "study" / "colours" / "decay0.0005-seed1" / "trained.json"
     before = first.stat().st_mtime_ns
-    done = run("study", "accuracy", "--dataset", own.dataset)
-    succeeds(done)
+    again = subprocess.Popen(arguments, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True)
+    assert again.stderr is not None
+    said = []
+    for line in again.stderr:
+        said.append(line)
+        if "training decay100-seed2" in line:
+            break
+    again.send_signal(signal.SIGINT)
+    again.stderr.read()
+    again.stderr.close()
+    assert again.wait(60) == 130
     assert first.stat().st_mtime_ns == before
-    assert "training decay0.0005-seed1" not in done.stderr
-    assert "training decay10000-seed2" in done.stderr
+    assert "training decay0.0005-seed1" not in "".join(said)
+    assert "training decay100-seed1" in "".join(said)

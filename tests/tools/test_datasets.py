@@ -109,6 +109,7 @@ def test_the_command_leaves_nothing_of_a_failed_unpacking(tmp_path: Path) -> Non
     assert [p.name for p in tmp_path.iterdir()] == ["t.zip"]
 
 
+@pytest.mark.usefixtures("real_caffe")  # in one Python: this is no engine's
 def test_the_download_path_of_the_real_half(shared: Path, tmp_path: Path) -> None:
     """Over HTTP from a server on this machine; the truncated copy has the wrong checksum and is refused."""
     whole = (shared / "tiny-imagenet-half.zip").read_bytes()

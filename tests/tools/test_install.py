@@ -14,6 +14,7 @@ from helpers import ROOT, fails, succeeds, tool
 CAFFE = ROOT / ".caffe"
 DEBIAN = CAFFE.is_dir() and "Debian" in (CAFFE / "SOURCE").read_text()
 
+pytestmark = pytest.mark.usefixtures("real_caffe")  # in one Python: the script is the same
 needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="no apt here")
 
 
