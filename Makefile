@@ -89,8 +89,8 @@ study: $(B)/validated  ## every claim of the post and the note, measured: build/
 doctor:  ## engines, versions, GPU and whether a product on it is right, room for DATASET; what to do about what is missing
 	$(or $(wildcard $(PYTHON)),python3) -m foolcaffe.doctor --dataset $(DATASET) --gpu $(GPU) $(if $(IMAGES),--images "$(IMAGES)")
 
-# every core; a file's tests stay together, for they share what they built
-PYTEST := -q -p no:cacheprovider -n auto --dist loadfile --no-loadscope-reorder
+# one worker more than cores, for tests that wait; a file's tests stay together, for they share what they built
+PYTEST := -q -p no:cacheprovider -n $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder
 
 test: .venv/READY .caffe/TESTS  ## the whole test suite, in both Python environments
 	FOOLCAFFE_ENGINE= .venv/bin/python -m pytest $(PYTEST)
