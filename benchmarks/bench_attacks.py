@@ -126,7 +126,7 @@ def main() -> None:
     from foolcaffe.attacks.linear import linear_net
     from foolcaffe.datums import DatumLMDB
     from foolcaffe.images import BgrPixels
-    from foolcaffe.models import find_trained
+    from foolcaffe.trained import find_trained
 
     FOLDER.mkdir(parents=True, exist_ok=True)
     model = find_trained(options.model)

@@ -21,7 +21,7 @@ from pathlib import Path
 import lmdb
 import numpy as np
 
-from torchcaffe.proto import caffe_pb2
+from caffefiles.proto import caffe_pb2
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS, BATCH, DISPLAY = 5120, 256, 20

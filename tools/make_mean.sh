@@ -33,7 +33,7 @@ trap 'rm -f "$ASIDE" "$LOG"' EXIT
 export GLOG_logtostderr=1
 # it aborts, or ends well and has written nothing that is a mean
 if ! quietly "$LOG" "${TOOL[@]}" "$DB" "$ASIDE" || ! "${PYTHON[@]}" -c \
-        'import pathlib, sys; from foolcaffe.mean import read_mean; read_mean(pathlib.Path(sys.argv[1]))' "$ASIDE" >/dev/null 2>&1; then
+        'import pathlib, sys; from caffefiles.mean import read_mean; read_mean(pathlib.Path(sys.argv[1]))' "$ASIDE" >/dev/null 2>&1; then
     if [ "$(free_kib "$PARENT")" -lt 1024 ]; then die "no space for $MEAN in $PARENT" "make room and run it again"; fi
     die "compute_image_mean gave no mean of $DB" "$(grep -E '^[EF][0-9]|rror' "$LOG" | tail -n 3)" \
         "is the LMDB whole? tools/validate_lmdb.sh compares it with its list"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from caffefiles.files import PathLike
 from foolcaffe.errors import FoolCaffeError, nearest
-from foolcaffe.files import PathLike
 
 
 @dataclass(frozen=True)

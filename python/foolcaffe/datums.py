@@ -12,8 +12,8 @@ import lmdb
 import numpy as np
 import numpy.typing as npt
 
+from caffefiles import datum
 from foolcaffe.errors import FoolCaffeError, run_cli
-from foolcaffe.lmdb import datum
 from foolcaffe.lmdb.reader import Reader
 
 

@@ -19,8 +19,8 @@ from foolcaffe.attacks import METHODS, Criterion, method
 from foolcaffe.datums import DatumLMDB
 from foolcaffe.errors import FoolCaffeError, run_cli
 from foolcaffe.images import BgrPixels, Rgb8, write_png
-from foolcaffe.models import TrainedModel, find_trained
 from foolcaffe.progress import Progress
+from foolcaffe.trained import TrainedModel, find_trained
 from foolcaffe.verify import verify
 
 

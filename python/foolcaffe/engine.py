@@ -132,18 +132,6 @@ def _load_torch() -> Any:
         raise FoolCaffeError(f"torchcaffe cannot be imported by {sys.executable}: {error}", _HOW_TO_GET) from None
 
 
-def schema() -> Any:
-    """The engine's ``caffe.proto.caffe_pb2``; PyTorch is not imported for it.
-
-    Raises:
-        FoolCaffeError: as :func:`load`.
-    """
-    if name() == "caffe":
-        return load().proto.caffe_pb2
-    announce()
-    return importlib.import_module("torchcaffe.proto.caffe_pb2")
-
-
 def announce() -> None:
     """Print the engine in use on standard error: once a process, and not with :data:`quiet`.
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from foolcaffe import engine
+from foolcaffe.classifier import Classifier
 from foolcaffe.datums import DatumLMDB
 from foolcaffe.errors import FoolCaffeError, run_cli
-from foolcaffe.models import find_trained
-from foolcaffe.net import Classifier
 from foolcaffe.progress import Progress
+from foolcaffe.trained import find_trained
 
 BATCH = 250
 

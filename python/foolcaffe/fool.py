@@ -22,8 +22,8 @@ from foolcaffe.errors import EXIT_FAILED, FoolCaffeError, run_cli
 from foolcaffe.figures import FoolingRow, fooling_figure, percent, target_sheet
 from foolcaffe.fooling import fool, row, save, summary
 from foolcaffe.images import Rgb8
-from foolcaffe.models import find_trained
 from foolcaffe.progress import Progress
+from foolcaffe.trained import find_trained
 
 NAMED = 4
 """Targets that the name of a figure lists at most."""

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from caffefiles.files import sha256, write_json
 from foolcaffe import engine
 from foolcaffe.attacks import METHODS, Criterion, Result
 from foolcaffe.attacks import run as attack
+from foolcaffe.classifier import Classifier
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.figures import FoolingRow, percent, template_image, top
-from foolcaffe.files import sha256, write_json
 from foolcaffe.images import Rgb8, write_png
-from foolcaffe.models import TrainedModel
-from foolcaffe.net import Classifier
 from foolcaffe.starts import Start
+from foolcaffe.trained import TrainedModel
 from foolcaffe.verify import Verdict, verify
 
 

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 from skimage.transform import resize as skimage_resize
 
+from caffefiles.files import PathLike, atomic_path
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.files import PathLike, atomic_path
 
 MAX_PIXELS = 178_956_970
 """Larger images are refused before decoding (Pillow's own limit for a decompression bomb)."""

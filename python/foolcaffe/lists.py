@@ -13,9 +13,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from caffefiles import listfile
+from caffefiles.files import write_text
 from foolcaffe.errors import FoolCaffeError, run_cli
-from foolcaffe.files import write_text
-from foolcaffe.lmdb import listfile
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from caffefiles.proto import caffe_pb2
+from caffefiles.protos import read_prototxt, write_prototxt
 from foolcaffe import engine, gpu
 from foolcaffe.classes import read_synsets
 from foolcaffe.datums import DatumLMDB
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, nearest, run_cli
-from foolcaffe.protos import read_prototxt, write_prototxt
 
 IMAGENET_IMAGES = 1_281_167
 """A model's solver is for as many images; another dataset gets as many epochs (the linear ones: 10),"""
@@ -156,7 +157,7 @@ def _differences(out: Path, rendered: dict[str, Any], scores: str) -> str:
 
 def _enums() -> dict[str, int]:
     """Caffe's enum values that prototxts are edited with: TRAIN, TEST, CPU, GPU."""
-    pb2 = engine.schema()
+    pb2 = caffe_pb2
     return {"TRAIN": pb2.TRAIN, "TEST": pb2.TEST, "CPU": pb2.SolverParameter.CPU, "GPU": pb2.SolverParameter.GPU}
 
 

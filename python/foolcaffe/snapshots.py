@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from caffefiles.protos import read_binary, read_weights
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.protos import read_binary, read_weights
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from foolcaffe.classifier import Classifier
 from foolcaffe.datums import DatumLMDB, Record
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import BgrPixels, Rgb8, noise, read_image, resize
-from foolcaffe.models import TrainedModel
-from foolcaffe.net import Classifier
+from foolcaffe.trained import TrainedModel
 
 LOOKED_AT = 500
 """Validation images looked at for a start that the net classifies correctly."""

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from foolcaffe.files import atomic_path
+from caffefiles.files import atomic_path
 
 # Okabe and Ito's palette: told apart by colour-blind readers, and dark enough on white.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#D55E00", "#007A5A", "#B2182B", "#555555"

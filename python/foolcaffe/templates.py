@@ -20,8 +20,8 @@ from foolcaffe.classes import Synset
 from foolcaffe.errors import run_cli
 from foolcaffe.figures import TEMPLATE_PERCENTILE, template_image
 from foolcaffe.images import write_png
-from foolcaffe.models import find_trained
 from foolcaffe.style import DPI, GREY, save, styled
+from foolcaffe.trained import find_trained
 
 
 def sheet(path: Path, weights: npt.NDArray[np.float32], synsets: list[Synset], title: str, each: bool = False) -> None:

@@ -18,13 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from caffefiles.files import sha256, write_json
+from caffefiles.protos import read_prototxt, write_prototxt
 from foolcaffe import engine, gpu
 from foolcaffe.caffelog import TrainLog, parse
 from foolcaffe.errors import EXIT_INTERRUPTED, FoolCaffeError, run_cli
-from foolcaffe.files import sha256, write_json
 from foolcaffe.lossplot import plot_loss
 from foolcaffe.progress import Progress
-from foolcaffe.protos import read_prototxt, write_prototxt
 from foolcaffe.snapshots import latest
 
 RECORD = "trained.json"

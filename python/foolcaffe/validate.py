@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from caffefiles.mean import read_mean
 from foolcaffe.classes import read_synsets
 from foolcaffe.errors import FoolCaffeError, run_cli
 from foolcaffe.images import read_image
 from foolcaffe.lists import read_list
 from foolcaffe.lmdb import validate
-from foolcaffe.mean import read_mean
 from foolcaffe.progress import Progress
 
 SHOWN = 10

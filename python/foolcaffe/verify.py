@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from foolcaffe.attacks.base import Criterion, Distances
+from foolcaffe.classifier import Classifier
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import Rgb8, read_image
-from foolcaffe.net import Classifier
 
 
 @dataclass(frozen=True)

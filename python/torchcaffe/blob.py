@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
 
 _MAX_AXES = 32
 _MAX_COUNT = 2**31 - 1
@@ -122,16 +122,16 @@ class Blob:
         """Change the shape. Memory is kept unless it must grow; then earlier arrays and tensors are no longer live.
 
         Raises:
-            FoolCaffeError: a negative dimension, more than 32 axes, or more elements than an int32 counts.
+            CaffeError: a negative dimension, more than 32 axes, or more elements than an int32 counts.
         """
         new = tuple(int(n) for n in shape)
         if new == self.shape:
             return
         if len(new) > _MAX_AXES or any(n < 0 for n in new):
-            raise FoolCaffeError(f"no blob can have the shape {new}", f"dimensions >= 0, at most {_MAX_AXES} axes")
+            raise CaffeError(f"no blob can have the shape {new}", f"dimensions >= 0, at most {_MAX_AXES} axes")
         count = math.prod(new)
         if count > _MAX_COUNT:
-            raise FoolCaffeError(f"a blob of shape {new} has {count} elements", f"at most {_MAX_COUNT} are allowed")
+            raise CaffeError(f"a blob of shape {new} has {count} elements", f"at most {_MAX_COUNT} are allowed")
         self.shape, self.count = new, count
         if count > self._data.capacity:
             self._data = Storage(count, self.dtype, self.device)
@@ -238,10 +238,10 @@ class Blob:
         """An axis counted from the front; negative ones count from the back.
 
         Raises:
-            FoolCaffeError: there is no such axis.
+            CaffeError: there is no such axis.
         """
         if not -self.num_axes <= axis < self.num_axes:
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"axis {axis} is out of range for a blob of shape {self.shape}", "negative ones count back"
             )
         return axis % self.num_axes
@@ -254,12 +254,10 @@ class Blob:
         """num (0), channels (1), height (2) or width (3) of a blob with at most four axes; a missing one is 1.
 
         Raises:
-            FoolCaffeError: there are more than four axes.
+            CaffeError: there are more than four axes.
         """
         if self.num_axes > 4:
-            raise FoolCaffeError(
-                f"num, channels, height, width do not describe a blob of shape {self.shape}", "use .shape"
-            )
+            raise CaffeError(f"num, channels, height, width do not describe a blob of shape {self.shape}", "use .shape")
         return self.shape[index] if index < self.num_axes else 1
 
     num = property(lambda self: self.legacy_dim(0), doc="The first of four axes.")
@@ -281,13 +279,13 @@ class Blob:
         """Read a BlobProto's shape and values (and gradient, if it has one).
 
         Raises:
-            FoolCaffeError: the shape differs and ``reshape`` is off, or the values do not fill the shape.
+            CaffeError: the shape differs and ``reshape`` is off, or the values do not fill the shape.
         """
         shape = proto_shape(proto)
         if reshape:
             self.reshape(*shape)
         elif not self.shape_equals(proto):
-            raise FoolCaffeError(f"the shape {shape} of the stored blob differs from {self.shape}")
+            raise CaffeError(f"the shape {shape} of the stored blob differs from {self.shape}")
         for single, double, target in (
             (proto.data, proto.double_data, self._data),
             (proto.diff, proto.double_diff, self._diff),
@@ -296,9 +294,7 @@ class Blob:
             if len(stored) == 0 and target is self._diff:
                 continue
             if len(stored) != self.count:
-                raise FoolCaffeError(
-                    f"a stored blob of shape {shape} holds {len(stored)} values, expected {self.count}"
-                )
+                raise CaffeError(f"a stored blob of shape {shape} holds {len(stored)} values, expected {self.count}")
             target.array()[: self.count] = np.fromiter(stored, np.float64 if double else np.float32, len(stored))
 
     def shape_equals(self, proto: Any) -> bool:

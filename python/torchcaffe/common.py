@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
 from torchcaffe.rng import Generator
 
 _ACCELERATORS = ("cuda", "xpu", "mps")
@@ -30,7 +30,7 @@ def set_mode_gpu() -> None:
     """Nets made or run from now on compute on the GPU of :func:`set_device` (0).
 
     Raises:
-        FoolCaffeError: PyTorch sees no GPU.
+        CaffeError: PyTorch sees no GPU.
     """
     if accelerator() == "cuda":  # float32 means float32, unless a precision is asked for
         torch.backends.cuda.matmul.allow_tf32 = False
@@ -42,12 +42,12 @@ def set_device(device_id: int) -> None:
     """Which GPU the GPU mode means, counted from 0.
 
     Raises:
-        FoolCaffeError: there is no such GPU.
+        CaffeError: there is no such GPU.
     """
     kind = accelerator()
     count = int(getattr(torch, kind).device_count())
     if not 0 <= device_id < count:
-        raise FoolCaffeError(f"there is no GPU {device_id}: PyTorch sees {count} ({kind})", "they count from 0")
+        raise CaffeError(f"there is no GPU {device_id}: PyTorch sees {count} ({kind})", "they count from 0")
     _state.device_id = device_id
 
 
@@ -55,15 +55,13 @@ def accelerator() -> str:
     """PyTorch's name for the kind of GPU that this machine has.
 
     Raises:
-        FoolCaffeError: it has none.
+        CaffeError: it has none.
     """
     for kind in _ACCELERATORS:
         module = getattr(torch, kind, None)
         if module is not None and module.is_available():
             return kind
-    raise FoolCaffeError(
-        "PyTorch sees no GPU on this machine", "use the CPU mode, or install a PyTorch built for the GPU"
-    )
+    raise CaffeError("PyTorch sees no GPU on this machine", "use the CPU mode, or install a PyTorch built for the GPU")
 
 
 def device() -> torch.device:

@@ -9,8 +9,8 @@ from typing import Any, Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from foolcaffe.errors import FoolCaffeError, nearest
-from torchcaffe.proto import caffe_pb2
+from caffefiles.errors import CaffeError, nearest
+from caffefiles.proto import caffe_pb2
 from torchcaffe.rng import Generator
 
 F32 = NDArray[np.float32]
@@ -21,17 +21,17 @@ def fill(shape: Shape, param: Any, generator: Generator) -> F32:
     """Values of ``shape`` by a FillerParameter.
 
     Raises:
-        FoolCaffeError: an unknown filler, or one that cannot fill such a shape.
+        CaffeError: an unknown filler, or one that cannot fill such a shape.
     """
     if param.type not in FILLERS:
         known = f"known: {', '.join(sorted(FILLERS))}"
-        raise FoolCaffeError(f"unknown filler {param.type!r}", nearest(param.type, FILLERS) or known)
+        raise CaffeError(f"unknown filler {param.type!r}", nearest(param.type, FILLERS) or known)
     if not shape and (param.type in ("msra", "positive_unitball", "xavier") or param.sparse >= 0):
-        raise FoolCaffeError(
+        raise CaffeError(
             f"the filler {param.type!r} cannot fill a single number", "it counts along axes: take constant or uniform"
         )
     if param.sparse != -1 and param.type != "gaussian":
-        raise FoolCaffeError(f"the filler {param.type!r} knows no sparse", "only gaussian does")
+        raise CaffeError(f"the filler {param.type!r} knows no sparse", "only gaussian does")
     return FILLERS[param.type](tuple(shape), param, generator).reshape(shape)
 
 
@@ -78,9 +78,7 @@ def _msra(shape: Shape, param: Any, generator: Generator) -> F32:
 
 def _bilinear(shape: Shape, param: Any, generator: Generator) -> F32:
     if len(shape) != 4 or shape[2] != shape[3]:
-        raise FoolCaffeError(
-            f"the bilinear filler cannot fill the shape {tuple(shape)}", "four axes, the last two equal"
-        )
+        raise CaffeError(f"the bilinear filler cannot fill the shape {tuple(shape)}", "four axes, the last two equal")
     f = math.ceil(shape[3] / 2)
     c = np.float32((shape[3] - 1) / (2.0 * f))
     near = 1 - np.abs(np.arange(shape[3], dtype=np.float32) / np.float32(f) - c)
@@ -91,7 +89,7 @@ def _bilinear(shape: Shape, param: Any, generator: Generator) -> F32:
 def _positive(shape: Shape) -> int:
     count = math.prod(shape)
     if not count:
-        raise FoolCaffeError(f"nothing to fill in the shape {tuple(shape)}", "every dimension must be positive")
+        raise CaffeError(f"nothing to fill in the shape {tuple(shape)}", "every dimension must be positive")
     return count
 
 

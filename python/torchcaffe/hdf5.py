@@ -15,12 +15,12 @@ import h5py
 import numpy as np
 import torch
 
-from foolcaffe.errors import FoolCaffeError
-from foolcaffe.files import atomic_path
+from caffefiles.errors import CaffeError
+from caffefiles.files import atomic_path
+from caffefiles.prototxt import PathLike
 from torchcaffe import log
 from torchcaffe.blob import Blob
 from torchcaffe.net import Net
-from torchcaffe.prototxt import PathLike
 
 
 def save_net(net: Net, path: PathLike, write_diff: bool = False) -> None:
@@ -41,7 +41,7 @@ def load_net(net: Net, path: PathLike) -> None:
     """Copy the parameters into the layers of the same names; others are passed over.
 
     Raises:
-        FoolCaffeError: the file is no such file, or a layer's blobs differ in number or shape.
+        CaffeError: the file is no such file, or a layer's blobs differ in number or shape.
     """
     with opened(path) as file:
         for name, group in group_of(file, "data", path).items():
@@ -52,7 +52,7 @@ def load_net(net: Net, path: PathLike) -> None:
             owned = {id(blob) for blob in net.params.learnable}
             missing = [i for i, blob in enumerate(blobs) if str(i) not in group and id(blob) in owned]
             if len(group) > len(blobs) or missing:
-                raise FoolCaffeError(
+                raise CaffeError(
                     f"{os.fspath(path)}: layer {name!r} has {len(group)} blobs, the net's has {len(blobs)}"
                 )
             for i, blob in enumerate(blobs):
@@ -64,7 +64,7 @@ def read_blob(group: Any, name: str, blob: Blob, where: str) -> None:
     """Copy a dataset into a blob of the same shape.
 
     Raises:
-        FoolCaffeError: it is no array of numbers, or of another shape.
+        CaffeError: it is no array of numbers, or of another shape.
     """
     blob.data.copy_(torch.from_numpy(read_array(group, name, blob.shape, where)))
 
@@ -73,13 +73,13 @@ def read_array(group: Any, name: str, shape: tuple[int, ...], where: str) -> Any
     """A dataset of floats.
 
     Raises:
-        FoolCaffeError: it is no array of numbers, or of another shape than this.
+        CaffeError: it is no array of numbers, or of another shape than this.
     """
     stored = group[name]
     if not isinstance(stored, h5py.Dataset) or stored.dtype.kind != "f":
-        raise FoolCaffeError(f"{where} is no array of floats")
+        raise CaffeError(f"{where} is no array of floats")
     if stored.shape != shape:
-        raise FoolCaffeError(f"{where} has the shape {stored.shape}, expected {shape}")
+        raise CaffeError(f"{where} has the shape {stored.shape}, expected {shape}")
     return np.asarray(stored[()])
 
 
@@ -87,11 +87,11 @@ def group_of(file: Any, name: str, path: PathLike) -> Any:
     """A group of an open file.
 
     Raises:
-        FoolCaffeError: it has no such group.
+        CaffeError: it has no such group.
     """
     group = file.get(name)
     if not isinstance(group, h5py.Group):
-        raise FoolCaffeError(f"{os.fspath(path)} has no group /{name}", f"it has: {', '.join(file) or 'nothing'}")
+        raise CaffeError(f"{os.fspath(path)} has no group /{name}", f"it has: {', '.join(file) or 'nothing'}")
     return group
 
 
@@ -100,16 +100,16 @@ def opened(path: PathLike) -> Iterator[Any]:
     """An HDF5 file, open for reading.
 
     Raises:
-        FoolCaffeError: there is none, or it is damaged, even where that is found only while reading.
+        CaffeError: there is none, or it is damaged, even where that is found only while reading.
     """
     if not Path(path).is_file():
-        raise FoolCaffeError(f"there is no file {os.fspath(path)!r}")
+        raise CaffeError(f"there is no file {os.fspath(path)!r}")
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except FoolCaffeError:
+    except CaffeError:
         raise
     except (OSError, KeyError, RuntimeError, ValueError) as error:
-        raise FoolCaffeError(
+        raise CaffeError(
             f"{os.fspath(path)} is no readable HDF5 file: {error}", "is it cut short, damaged, or a binary caffemodel?"
         ) from None

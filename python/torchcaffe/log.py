@@ -10,7 +10,7 @@ import logging
 import re
 from typing import Any
 
-from torchcaffe.prototxt import to_text
+from caffefiles.prototxt import to_text
 
 log = logging.getLogger("torchcaffe")
 

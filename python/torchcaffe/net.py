@@ -7,7 +7,9 @@ from typing import Any, Callable
 
 import torch
 
-from foolcaffe.errors import FoolCaffeError, nearest
+from caffefiles.errors import CaffeError, nearest
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import PathLike, read_net
 from torchcaffe import common, log
 from torchcaffe.blob import Blob
 from torchcaffe.layers.base import Layer
@@ -15,8 +17,6 @@ from torchcaffe.layers.registry import create_layer
 from torchcaffe.need_backward import Step, backward_pass, forward_pass
 from torchcaffe.net_filter import filter_net
 from torchcaffe.params import Params
-from torchcaffe.proto import caffe_pb2
-from torchcaffe.prototxt import PathLike, read_net
 from torchcaffe.splits import insert_splits
 
 
@@ -24,13 +24,13 @@ class Net:
     """A net.
 
     Args:
-        param: an upgraded NetParameter (:func:`torchcaffe.prototxt.read_net`); its state says the phase.
+        param: an upgraded NetParameter (:func:`caffefiles.prototxt.read_net`); its state says the phase.
         source: where it came from, for errors.
         device: where it computes; None follows :func:`torchcaffe.common.set_mode_gpu`, even later.
         dtype: of all blobs.
 
     Raises:
-        FoolCaffeError: whatever is wrong with it; names the file, the layer and what was expected.
+        CaffeError: whatever is wrong with it; names the file, the layer and what was expected.
     """
 
     def __init__(
@@ -52,15 +52,15 @@ class Net:
         self.after_backward: list[Callable[[int], object]] = []
         try:
             self._build(insert_splits(filter_net(param)))
-        except FoolCaffeError as error:
-            raise FoolCaffeError(f"{self.source}: {error.message}", error.hint) from None
+        except CaffeError as error:
+            raise CaffeError(f"{self.source}: {error.message}", error.hint) from None
 
     @classmethod
     def from_file(cls, path: PathLike, phase: int, level: int = 0, stages: Sequence[str] = (), **options: Any) -> Net:
         """The net of a prototxt in a state.
 
         Raises:
-            FoolCaffeError: the file or the net is wrong.
+            CaffeError: the file or the net is wrong.
         """
         param = read_net(path)
         param.state.phase, param.state.level = phase, level
@@ -108,7 +108,7 @@ class Net:
         if not param.HasField("phase"):
             param.phase = self.phase
         if param.propagate_down and len(param.propagate_down) != len(param.bottom):
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"layer {param.name!r} ({param.type}): {len(param.propagate_down)} propagate_down for "
                 f"{len(param.bottom)} bottoms",
                 "give one for each bottom, or none",
@@ -165,17 +165,17 @@ class Net:
         """The blob of a name.
 
         Raises:
-            FoolCaffeError: there is none.
+            CaffeError: there is none.
         """
         if name not in self._blob_index:
-            raise FoolCaffeError(f"{self.source}: there is no blob {name!r}", nearest(name, self._blob_index))
+            raise CaffeError(f"{self.source}: there is no blob {name!r}", nearest(name, self._blob_index))
         return self.blobs[self._blob_index[name]]
 
     def layer(self, name: str) -> Layer:
         """The layer of a name.
 
         Raises:
-            FoolCaffeError: there is none.
+            CaffeError: there is none.
         """
         return self.layers[self.layer_id(name)]
 
@@ -183,10 +183,10 @@ class Net:
         """The position of a layer (of the last one, if several have the name).
 
         Raises:
-            FoolCaffeError: there is none.
+            CaffeError: there is none.
         """
         if name not in self._layer_index:
-            raise FoolCaffeError(f"{self.source}: there is no layer {name!r}", nearest(name, self._layer_index))
+            raise CaffeError(f"{self.source}: there is no layer {name!r}", nearest(name, self._layer_index))
         return self._layer_index[name]
 
     def bottoms(self, i: int) -> list[Blob]:
@@ -262,7 +262,7 @@ class Net:
         """Take the blobs of the layers that have our layers' names; others are passed over.
 
         Raises:
-            FoolCaffeError: a layer's blobs differ in number or shape.
+            CaffeError: a layer's blobs differ in number or shape.
         """
         for stored in param.layer:
             if stored.name not in self._layer_index:
@@ -270,14 +270,14 @@ class Net:
                 continue
             layer = self.layer(stored.name)
             if len(stored.blobs) != len(layer.blobs):
-                raise FoolCaffeError(
+                raise CaffeError(
                     f"{source}: layer {stored.name!r} has {len(stored.blobs)} blobs, the net's has {len(layer.blobs)}"
                 )
             for i, (blob, proto) in enumerate(zip(layer.blobs, stored.blobs)):
                 try:
                     blob.from_proto(proto, reshape=False)
-                except FoolCaffeError as error:
-                    raise FoolCaffeError(
+                except CaffeError as error:
+                    raise CaffeError(
                         f"{source}: blob {i} of layer {stored.name!r}: {error.message}",
                         "rename the layer in the prototxt to learn it from scratch",
                     ) from None
@@ -286,14 +286,14 @@ class Net:
         """Use the other net's parameters, the very same memory, for layers of the same name.
 
         Raises:
-            FoolCaffeError: a layer's blobs differ in number or shape.
+            CaffeError: a layer's blobs differ in number or shape.
         """
         for name, layer in zip(other.layer_names, other.layers):
             if name not in self._layer_index:
                 continue
             ours = self.layer(name).blobs
             if [blob.shape for blob in ours] != [blob.shape for blob in layer.blobs]:
-                raise FoolCaffeError(
+                raise CaffeError(
                     f"{self.source}: layer {name!r} has blobs of shapes {[b.shape for b in ours]}, "
                     f"the net to share with has {[b.shape for b in layer.blobs]}"
                 )

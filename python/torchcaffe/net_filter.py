@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
 
 
 def filter_net(net: Any) -> Any:
     """A copy of a NetParameter with the layers whose rules its ``state`` meets.
 
     Raises:
-        FoolCaffeError: a layer has both include and exclude rules.
+        CaffeError: a layer has both include and exclude rules.
     """
     result = type(net)()
     result.CopyFrom(net)
     result.ClearField("layer")
     for layer in net.layer:
         if layer.include and layer.exclude:
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"layer {layer.name!r} ({layer.type}): has both include and exclude rules", "give one kind"
             )
         if layer.include:

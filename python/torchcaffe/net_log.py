@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe import log
 from torchcaffe.net import Net
 from torchcaffe.net_filter import filter_net
-from torchcaffe.proto import caffe_pb2
 
 _FLOAT_BYTES = 4
 

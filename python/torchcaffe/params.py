@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
 from torchcaffe.blob import Blob
 from torchcaffe.layers.base import Layer
-from torchcaffe.proto import caffe_pb2
 
 _PERMISSIVE = caffe_pb2.ParamSpec.PERMISSIVE
 
@@ -45,7 +45,7 @@ class Params:
         """Take a layer's blobs.
 
         Raises:
-            FoolCaffeError: more ``param`` than blobs, or a shared one that differs from its first use in shape (count,
+            CaffeError: more ``param`` than blobs, or a shared one that differs from its first use in shape (count,
                 if PERMISSIVE), lr_mult or decay_mult.
         """
         if len(layer.param.param) > len(layer.blobs):
@@ -80,7 +80,7 @@ class Params:
                 continue
             value, given = getattr(spec, name), list(self._given[k])
             if given[position] and values[k] != value:
-                raise FoolCaffeError(
+                raise CaffeError(
                     f"layer {layer.name!r} ({layer.type}): shared parameter {spec.name!r} has {name} {value}, "
                     f"{values[k]} before"
                 )

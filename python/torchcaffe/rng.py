@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
 from torchcaffe import ziggurat
 
 F32 = NDArray[np.float32]
@@ -44,11 +44,11 @@ class Generator:
         """``count`` float32 draws from [low, high], Caffe's ``caffe_rng_uniform``.
 
         Raises:
-            FoolCaffeError: low > high.
+            CaffeError: low > high.
         """
         a, b = np.float32(low), np.float32(high)
         if not a <= b:
-            raise FoolCaffeError(f"a uniform range from {a} to {b} is empty", "min must not exceed max")
+            raise CaffeError(f"a uniform range from {a} to {b} is empty", "min must not exceed max")
         b = np.nextafter(b, np.float32(np.finfo(np.float32).max))
         parts, left = [], count
         while left:
@@ -62,12 +62,10 @@ class Generator:
         """``count`` float32 draws of N(mean, std²), Caffe's ``caffe_rng_gaussian``.
 
         Raises:
-            FoolCaffeError: std is not positive.
+            CaffeError: std is not positive.
         """
         if not std > 0:
-            raise FoolCaffeError(
-                f"a gaussian's std of {std} is not positive", "give a std above 0, or the constant filler"
-            )
+            raise CaffeError(f"a gaussian's std of {std} is not positive", "give a std above 0, or the constant filler")
         parts, left = [], count
         while left:
             state = self._bits.state
@@ -90,10 +88,10 @@ class Generator:
             dtype: the type that Caffe compares in: double for dropout, float for the sparse filler.
 
         Raises:
-            FoolCaffeError: the probability is outside [0, 1].
+            CaffeError: the probability is outside [0, 1].
         """
         if not 0 <= probability <= 1:
-            raise FoolCaffeError(f"{probability} is no probability", "it must lie in 0..1")
+            raise CaffeError(f"{probability} is no probability", "it must lie in 0..1")
         if dtype(probability) == 0:
             return np.zeros(count, np.bool_)  # Boost draws nothing then
         result: NDArray[np.bool_] = self.raw(count).astype(dtype) <= dtype(probability) * dtype(2**32 - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from foolcaffe.errors import FoolCaffeError, nearest
+from caffefiles.errors import CaffeError, nearest
 
 
 def insert_splits(net: Any) -> Any:
@@ -14,7 +14,7 @@ def insert_splits(net: Any) -> Any:
     the tops ``<blob>_X_i_split_0`` … ``_k−1``, which its readers then name in order.
 
     Raises:
-        FoolCaffeError: a bottom that no layer above makes.
+        CaffeError: a bottom that no layer above makes.
     """
     made: dict[str, tuple[int, int]] = {}  # blob: the layer and top that made it last
     readers: dict[tuple[int, int], int] = {}
@@ -22,7 +22,7 @@ def insert_splits(net: Any) -> Any:
     for i, layer in enumerate(net.layer):
         for j, name in enumerate(layer.bottom):
             if name not in made:
-                raise FoolCaffeError(
+                raise CaffeError(
                     f"layer {layer.name!r} ({layer.type}): unknown bottom blob {name!r} (bottom {j})",
                     nearest(name, made) or "no layer above it makes a blob of that name",
                 )

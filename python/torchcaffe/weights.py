@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 
+from caffefiles.prototxt import PathLike, read_weights, save_binary
 from torchcaffe.net import Net
-from torchcaffe.prototxt import PathLike, read_weights, save_binary
 
 
 def load_weights(net: Net, paths: str) -> None:
     """Copy trained layers from files, separated by commas, into the layers of the same names.
 
     Raises:
-        FoolCaffeError: a file cannot be read, or a layer's blobs differ in number or shape.
+        CaffeError: a file cannot be read, or a layer's blobs differ in number or shape.
     """
     for path in (part.strip() for part in paths.split(",")):
         if path.endswith(".h5"):

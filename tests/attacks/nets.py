@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from foolcaffe.attacks.linear import LinearNet
+from foolcaffe.classifier import Classifier
 from foolcaffe.engine import caffe
 from foolcaffe.images import Rgb8
-from foolcaffe.net import Classifier
 
 CLASSES, HEIGHT, WIDTH = 7, 8, 9
 

@@ -13,9 +13,9 @@ from foolcaffe.attacks.batch import attack_all
 from foolcaffe.attacks.direction import direction
 from foolcaffe.attacks.evolve import evolve_many
 from foolcaffe.attacks.universal import fooled_by, universal
+from foolcaffe.classifier import Classifier
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import Rgb8
-from foolcaffe.net import Classifier
 
 
 @pytest.fixture(scope="module")

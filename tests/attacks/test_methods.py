@@ -11,9 +11,9 @@ from attacks.nets import CONV, caffe_net, image
 from foolcaffe.attacks import METHODS, Budget, Criterion, options_of, read_option, run
 from foolcaffe.attacks.base import Distances
 from foolcaffe.attacks.exact import exact
+from foolcaffe.classifier import Classifier
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import write_png
-from foolcaffe.net import Classifier
 from foolcaffe.verify import verify
 
 ATTACKS = [name for name in METHODS if name not in ("visualise", "evolve")]

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from foolcaffe.attacks import Criterion
+from foolcaffe.classifier import Classifier
 from foolcaffe.images import noise, read_image, resize, write_png
-from foolcaffe.models import find_trained
-from foolcaffe.net import Classifier
+from foolcaffe.trained import find_trained
 from foolcaffe.verify import verify
 from helpers import ENGINE, ROOT, Road, environment, fails, run, succeeds
 
@@ -170,7 +170,7 @@ def test_a_start_of_the_class_already(road: Road, net: Classifier, tmp_path: Pat
 
 def test_what_cannot_be_reached_is_said_and_leaves_nothing(road: Road, tmp_path: Path) -> None:
     """Two classes with the same weights: neither can ever beat the other."""
-    from foolcaffe.protos import read_weights
+    from caffefiles.protos import read_weights
 
     twins = read_weights(next(road.model.glob("*_iter_60.caffemodel")))
     rows, bias = next(layer.blobs for layer in twins.layer if layer.blobs)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from caffefiles.protos import read_prototxt, read_weights, write_prototxt
 from foolcaffe.engine import command
 from foolcaffe.images import read_image
-from foolcaffe.models import find_trained
-from foolcaffe.protos import read_prototxt, read_weights, write_prototxt
+from foolcaffe.trained import find_trained
 from helpers import ROOT, Road, environment, run, succeeds
 
 pytestmark = pytest.mark.usefixtures("programs")

@@ -124,7 +124,7 @@ def differing(a: object, b: object, path: str = "") -> set[str]:
 
 
 def test_a_rendered_copy_differs_only_where_it_must(road: Road) -> None:
-    from foolcaffe.protos import read_prototxt
+    from caffefiles.protos import read_prototxt
 
     source = ROOT / "models" / "linear_softmax"
     for name, message, allowed in (
@@ -146,7 +146,7 @@ def test_a_rendered_copy_differs_only_where_it_must(road: Road) -> None:
 
 @pytest.mark.parametrize("name", ["linear_softmax", "linear_softmax_smooth", "linear_softmax_noisy"])
 def test_the_posts_hyperparameters(name: str) -> None:
-    from foolcaffe.protos import read_prototxt
+    from caffefiles.protos import read_prototxt
 
     solver = read_prototxt(ROOT / "models" / name / "solver.prototxt", "SolverParameter")
     net = read_prototxt(ROOT / solver.net, "NetParameter")

@@ -11,7 +11,7 @@ import pytest
 
 from foolcaffe.caffelog import parse
 from foolcaffe.difficulty import difficulty
-from foolcaffe.models import find_trained
+from foolcaffe.trained import find_trained
 from helpers import ROOT, fails, make, run, succeeds
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("real_caffe")]  # torchcaffe: tests/parity/test_long_run.py

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from caffefiles import datum
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb import datum
 
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 300), st.integers(1, 40))
 LABELS = st.integers(0, (1 << 31) - 1)

@@ -103,7 +103,7 @@ def test_mean_past_the_precision_of_float32(tmp_path: Path) -> None:
     """70,000 white images: the running sum passes 2²⁴ and rounds; both round alike."""
     import lmdb
 
-    from foolcaffe.lmdb import datum
+    from caffefiles import datum
 
     pixels = np.random.default_rng(1).integers(250, 256, (17, 2 * 3 * 5), dtype=np.uint8)
     with lmdb.open(str(tmp_path / "db"), map_size=1 << 28) as env, env.begin(write=True) as txn:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from caffefiles import listfile
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb import listfile
 
 
 def caffe_reads(line: bytes) -> tuple[bytes, int]:

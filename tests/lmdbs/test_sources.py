@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foolcaffe.archives import archives, unpickle
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb import archives, unpickle
 from lmdbs import zoo
 from lmdbs.tools import records, run
 
@@ -149,7 +149,7 @@ def test_downsampled_imagenet(tmp_path: Path, kind: str, side: int) -> None:
     expected = np.concatenate(pixels).reshape(-1, 3, side, side)[:, ::-1]
     ids = [{1: 2, 2: 0, 3: 1}[v] for v in labels]
     assert len(stored) == len(ids) == 22
-    from foolcaffe.lmdb import datum
+    from caffefiles import datum
 
     for (key, value), image, label in zip(stored, expected, ids):
         assert datum.parse(value).label == label, key
@@ -327,7 +327,7 @@ def test_a_line_through_a_file_that_is_no_archive_is_one_bad_line(tmp_path: Path
 
 
 def test_wordnet_names(tmp_path: Path) -> None:
-    from foolcaffe.lmdb import names
+    from foolcaffe.datasets import names
 
     line = (
         "01443537 05 n 02 goldfish 0 Carassius_auratus 0 007 @ 01443243 n 0000 | small golden or orange-red fishes  \n"

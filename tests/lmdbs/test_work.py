@@ -15,13 +15,14 @@ import psutil
 import pytest
 from PIL import Image
 
+from caffefiles import datum
+from foolcaffe.archives.sources import BadImage
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb import datum, plan
+from foolcaffe.lmdb import plan
 from foolcaffe.lmdb.decode import Decoder
 from foolcaffe.lmdb.pool import Pool
 from foolcaffe.lmdb.reader import Reader
 from foolcaffe.lmdb.shard import How, build
-from foolcaffe.lmdb.sources import BadImage
 from lmdbs import zoo
 from lmdbs.tools import command, environment, records, run
 

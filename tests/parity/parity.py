@@ -159,9 +159,9 @@ class _Ours:
     """torchcaffe behind the same words."""
 
     def __init__(self, path: str, case: Case, **options: Any) -> None:
+        from caffefiles.proto import caffe_pb2
         from torchcaffe import common
         from torchcaffe.net import Net
-        from torchcaffe.proto import caffe_pb2
 
         self.common = common
         self.seed(case.seed)

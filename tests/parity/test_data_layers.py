@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import torchcaffe
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
 from parity import HERE
 from torchcaffe.data import images
 from torchcaffe.data.shuffle import c_rand
@@ -80,10 +80,10 @@ def test_hdf5_output_takes_one_batch(caffe: Any, files: Path) -> None:
     data_script.hdf5_output(caffe)
     net = caffe.Net("o.prototxt", caffe.TRAIN)
     net.forward()
-    with pytest.raises(FoolCaffeError, match=r"layer 'o' \(HDF5Output\): 'out.h5' holds a batch already"):
+    with pytest.raises(CaffeError, match=r"layer 'o' \(HDF5Output\): 'out.h5' holds a batch already"):
         net.forward()
     Path("o.prototxt").write_text(Path("o.prototxt").read_text().replace("out.h5", "none/out.h5"))
-    with pytest.raises(FoolCaffeError, match=r"cannot write 'none/out.h5'"):
+    with pytest.raises(CaffeError, match=r"cannot write 'none/out.h5'"):
         caffe.Net("o.prototxt", caffe.TRAIN)
 
 
@@ -132,7 +132,7 @@ def edit(files: Path, what: str) -> None:
 )
 def test_damaged_files(caffe: Any, files: Path, net: str, what: str, said: str) -> None:
     edit(files, what)
-    with pytest.raises(FoolCaffeError, match=said):
+    with pytest.raises(CaffeError, match=said):
         data_script.run(caffe, net)
 
 
@@ -153,17 +153,17 @@ def test_bad_parameters(
 ) -> None:
     assert old in data_script.NETS[net]
     monkeypatch.setitem(data_script.NETS, net, data_script.NETS[net].replace(old, new))
-    with pytest.raises(FoolCaffeError, match=said):
+    with pytest.raises(CaffeError, match=said):
         data_script.run(caffe, net)
 
 
 def test_an_encoded_record_that_is_no_image_is_named(caffe: Any, files: Path) -> None:
-    from torchcaffe.proto import caffe_pb2
+    from caffefiles.proto import caffe_pb2
 
     datum = caffe_pb2.Datum(data=b"no image", label=1, encoded=True).SerializeToString()
     with lmdb.open("png", map_size=1 << 24) as environment, environment.begin(write=True) as transaction:
         transaction.put(b"00000002", datum)
-    with pytest.raises(FoolCaffeError, match="the image in record '00000002' of 'png' cannot be decoded"):
+    with pytest.raises(CaffeError, match="the image in record '00000002' of 'png' cannot be decoded"):
         data_script.run(caffe, "png")
 
 
@@ -171,7 +171,7 @@ def test_sixteen_bits_are_refused(tmp_path: Path) -> None:
     import cv2
 
     _, png = cv2.imencode(".png", np.arange(30, dtype=np.uint16).reshape(5, 6) * 900)
-    with pytest.raises(FoolCaffeError, match="x has pixels of type uint16"):
+    with pytest.raises(CaffeError, match="x has pixels of type uint16"):
         images.decode(png.tobytes(), "x")
 
 

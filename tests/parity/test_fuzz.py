@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
 from torchcaffe import pycaffe as caffe
-from torchcaffe.proto import caffe_pb2
 
 SETTINGS = settings(
     derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -85,7 +85,7 @@ def edited(draw: Any, text: str) -> str:
     for _ in range(draw(st.integers(1, 3))):
         i = draw(st.integers(0, len(words) - 1))
         kind = draw(st.integers(0, 3))
-        if kind == 0:
+        if kind == 0 and len(words) > 1:
             del words[i]
         elif kind == 1:
             words.insert(i, words[draw(st.integers(0, len(words) - 1))])
@@ -112,7 +112,7 @@ def runs_or_says_why(path: str, make: Any) -> None:
         net = make()
         net.forward()
         net.backward()
-    except FoolCaffeError as error:
+    except CaffeError as error:
         assert path in str(error) or "layer '" in str(error), error
     else:
         for blob in net.blobs.values():
@@ -144,7 +144,7 @@ def test_edited_solvers(text: str) -> None:
     try:
         solver = caffe.get_solver("solver.prototxt")
         solver.step(2)
-    except FoolCaffeError as error:
+    except CaffeError as error:
         assert "prototxt" in str(error) or "lr_policy" in str(error), error
     else:
         assert solver.iter == 2
@@ -161,7 +161,7 @@ def test_damaged_weights(damage: Any) -> None:
     Path("w.caffemodel").write_bytes(damage(whole))
     try:
         net.copy_from("w.caffemodel")
-    except FoolCaffeError as error:
+    except CaffeError as error:
         assert "w.caffemodel" in str(error)
     assert {name: [blob.shape for blob in blobs] for name, blobs in net.params.items()} == shapes
     net.forward()
@@ -176,7 +176,7 @@ def test_damaged_hdf5_weights(damage: Any) -> None:
     Path("w.h5").write_bytes(damage(Path("w.h5").read_bytes()))
     try:
         net.copy_from("w.h5")
-    except FoolCaffeError as error:
+    except CaffeError as error:
         assert "w.h5" in str(error)
     net.forward()
 
@@ -192,7 +192,7 @@ def test_damaged_states(damage: Any) -> None:
     Path("s_iter_1.solverstate").write_bytes(damage(Path("s_iter_1.solverstate").read_bytes()))
     try:
         solver.restore("s_iter_1.solverstate")
-    except FoolCaffeError as error:
+    except CaffeError as error:
         assert "s_iter_1" in str(error)
 
 
@@ -233,7 +233,7 @@ def test_damaged_records(damage: Any, which: int, encoded: bool, number: int) ->
     try:
         net = caffe.Net("d.prototxt", caffe.TRAIN)
         net.forward()
-    except FoolCaffeError as error:
+    except CaffeError as error:
         assert name in str(error), error
         assert f"{which:08d}" in str(error) or "shape" in str(error), error
     else:
@@ -255,9 +255,9 @@ def test_cut_databases(keep: int) -> None:
     file.write_bytes(file.read_bytes()[:keep])
     Path("d.prototxt").write_text(DATA % "db")
     code = (
-        "from torchcaffe import pycaffe as caffe\nfrom foolcaffe.errors import FoolCaffeError\n"
+        "from torchcaffe import pycaffe as caffe\nfrom caffefiles.errors import CaffeError\n"
         "try:\n  net = caffe.Net('d.prototxt', caffe.TRAIN)\n  [net.forward() for _ in range(16)]\n"
-        "except FoolCaffeError as error: print('said', error)"
+        "except CaffeError as error: print('said', error)"
     )
     root = str(Path(sys.modules["torchcaffe"].__file__ or "").parents[1])
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={"PYTHONPATH": root})

@@ -10,10 +10,10 @@ import pytest
 import torch
 from google.protobuf import text_format
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
 from torchcaffe import common
 from torchcaffe.net import Net
-from torchcaffe.proto import caffe_pb2
 
 
 def net(text: str, phase: str = "TRAIN", **inputs: tuple[int, ...]) -> Net:
@@ -233,10 +233,10 @@ ERRORS = {
 @pytest.mark.parametrize("name", ERRORS)
 def test_an_error_names_the_layer_and_what_was_expected(name: str) -> None:
     text, inputs, expected = ERRORS[name]
-    with pytest.raises(FoolCaffeError, match=r"layer 'l' \(") as caught:
+    with pytest.raises(CaffeError, match=r"layer 'l' \(") as caught:
         net(f'layer {{ name: "l" {text} }}', **inputs)
-    with pytest.raises(FoolCaffeError, match=expected):
-        raise FoolCaffeError(f"{caught.value.message} {caught.value.hint}")
+    with pytest.raises(CaffeError, match=expected):
+        raise CaffeError(f"{caught.value.message} {caught.value.hint}")
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_an_error_names_the_layer_and_what_was_expected(name: str) -> None:
 def test_values_out_of_range(text: str, inputs: Any, blob: str, value: float, expected: str) -> None:
     made = net(f'layer {{ name: "l" {text} }}', **inputs)
     made.blob(blob).data[...] = value
-    with pytest.raises(FoolCaffeError, match=rf"layer 'l' \(.*{expected}"):
+    with pytest.raises(CaffeError, match=rf"layer 'l' \(.*{expected}"):
         made.forward()
 
 
@@ -285,7 +285,7 @@ def test_what_gets_no_gradient_says_so(text: str, inputs: Any, wrong: str) -> No
     made.forward()
     made.bottom_needs_backward[-1][-1] = True
     made.layer_needs_backward[-1] = True
-    with pytest.raises(FoolCaffeError, match=f"cannot backpropagate.*{wrong}"):
+    with pytest.raises(CaffeError, match=f"cannot backpropagate.*{wrong}"):
         made.backward()
 
 

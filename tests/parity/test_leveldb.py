@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from programs import REAL, caffe, check_same_log, cleaned, needs_caffe, ours
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
+from caffefiles.leveldb_reader import LevelDbReader
+from caffefiles.proto import caffe_pb2
 from torchcaffe import common
-from torchcaffe.data.leveldb_reader import LevelDbReader
-from torchcaffe.proto import caffe_pb2
 from torchcaffe.pycaffe import TRAIN, Net
 from torchcaffe.tools import compute_image_mean, convert_imageset
 from torchcaffe.tools.writers import LevelDbWriter
@@ -198,7 +198,7 @@ def test_what_is_no_database(tmp_path: Path, what: str, said: str) -> None:
     write(tmp_path / "db", tables=True)
     spoil(tmp_path / "db", what)
     (tmp_path / "net.prototxt").write_text(NET % (tmp_path / "db"))
-    with pytest.raises(FoolCaffeError, match=said) as caught:
+    with pytest.raises(CaffeError, match=said) as caught:
         Net(str(tmp_path / "net.prototxt"), TRAIN)
     assert "layer 'd' (Data): " in str(caught.value)
 
@@ -207,9 +207,9 @@ def test_without_plyvel_the_package_is_named(tmp_path: Path, monkeypatch: pytest
     write(tmp_path / "db")
     monkeypatch.setitem(sys.modules, "plyvel", None)
     (tmp_path / "net.prototxt").write_text(NET % (tmp_path / "db"))
-    with pytest.raises(FoolCaffeError, match=r"(?s)LevelDB needs plyvel.*pip install plyvel"):
+    with pytest.raises(CaffeError, match=r"(?s)LevelDB needs plyvel.*pip install plyvel"):
         Net(str(tmp_path / "net.prototxt"), TRAIN)
-    with pytest.raises(FoolCaffeError, match="pip install plyvel"):
+    with pytest.raises(CaffeError, match="pip install plyvel"):
         LevelDbWriter(str(tmp_path / "new"))
 
 
@@ -231,7 +231,7 @@ def test_tools_fail_in_one_line(images: Path, tmp_path: Path, capfd: pytest.Capt
 def test_a_leveldb_is_no_lmdb(tmp_path: Path) -> None:
     write(tmp_path / "db")
     (tmp_path / "net.prototxt").write_text((NET % (tmp_path / "db")).replace("batch_size", "backend: LMDB batch_size"))
-    with pytest.raises(FoolCaffeError, match=r"(?s)is no readable LMDB.*it is a LevelDB: say backend: LEVELDB"):
+    with pytest.raises(CaffeError, match=r"(?s)is no readable LMDB.*it is a LevelDB: say backend: LEVELDB"):
         Net(str(tmp_path / "net.prototxt"), TRAIN)
 
 
@@ -268,7 +268,7 @@ def test_damage_is_said_or_does_no_harm(
     files[which % len(files)].write_bytes(data)
     try:
         got = list(LevelDbReader(str(copy)).once())
-    except FoolCaffeError as error:
+    except CaffeError as error:
         assert str(copy) in str(error)
         assert "leveldb-" not in str(error)
     else:

@@ -11,13 +11,13 @@ import lmdb
 import numpy as np
 import pytest
 
-from foolcaffe.errors import FoolCaffeError
-from torchcaffe.data.lmdb_reader import LmdbReader
+from caffefiles.errors import CaffeError
+from caffefiles.lmdb_reader import LmdbReader
 
 CHILD = """
 import gc, os, sys
-from foolcaffe.errors import FoolCaffeError
-from torchcaffe.data.lmdb_reader import LmdbReader
+from caffefiles.errors import CaffeError
+from caffefiles.lmdb_reader import LmdbReader
 
 whole = open("whole/data.mdb", "rb").read()
 for number, line in enumerate(sys.stdin):
@@ -29,7 +29,7 @@ for number, line in enumerate(sys.stdin):
     try:
         reader = LmdbReader(f"{number}")
         print("read", sum(1 for key, value in reader.once() if bytes(value) is not None), flush=True)
-    except FoolCaffeError as error:
+    except CaffeError as error:
         print("said" if f"'{number}'" in str(error) else "said nothing of the database:", error.message, flush=True)
     del reader
     gc.collect()
@@ -96,5 +96,5 @@ def test_a_second_reading_says_it_again(tmp_path: Path, monkeypatch: pytest.Monk
     Path("whole/data.mdb").write_bytes(data)
     reader = LmdbReader("whole")
     for _ in range(2):
-        with pytest.raises(FoolCaffeError, match=r"the LMDB 'whole' is damaged: the header of page \d+ is wrong"):
+        with pytest.raises(CaffeError, match=r"the LMDB 'whole' is damaged: the header of page \d+ is wrong"):
             list(reader.once())

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from programs import needs_caffe, ours
 
+from caffefiles.prototxt import read_weights
 from foolcaffe.caffelog import TrainLog, parse
 from helpers import ROOT, make, run, succeeds
-from torchcaffe.prototxt import read_weights
 
 ITERATIONS = 2000
 VALIDATION_IMAGES = 5000

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
 from torchcaffe import common
 from torchcaffe.net import Net
-from torchcaffe.proto import caffe_pb2
 
 X = 'layer { name: "in" type: "Input" top: "x" input_param { shape { dim: 5 dim: 7 } } } '
 FC = 'layer { name: "fc" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 3 } } '
@@ -67,9 +67,9 @@ def shared(name: str, outputs: int, more: str = "") -> str:
     ],
 )
 def test_a_wrong_net_is_refused_with_the_layer_named(tmp_path: Path, text: str, said: str) -> None:
-    with pytest.raises(FoolCaffeError, match=r"n\.prototxt: layer " if said.startswith("2") else said):
+    with pytest.raises(CaffeError, match=r"n\.prototxt: layer " if said.startswith("2") else said):
         make(tmp_path, text)
-    with pytest.raises(FoolCaffeError, match=said) as error:
+    with pytest.raises(CaffeError, match=said) as error:
         make(tmp_path, text)
     assert str(tmp_path / "n.prototxt") in str(error.value)
 
@@ -82,7 +82,7 @@ def test_a_label_that_is_no_class_is_refused(tmp_path: Path) -> None:
         + 'layer { name: "l" type: "SoftmaxWithLoss" bottom: "x" bottom: "t" top: "l" }',
     )
     net.blob("t").array[...] = [0, 1, 2, 7, 3]
-    with pytest.raises(FoolCaffeError, match=r"'l' \(SoftmaxWithLoss\): label 7 is not one of the 7 classes"):
+    with pytest.raises(CaffeError, match=r"'l' \(SoftmaxWithLoss\): label 7 is not one of the 7 classes"):
         net.forward()
 
 
@@ -140,7 +140,7 @@ def test_weights_go_from_net_to_net_by_name(tmp_path: Path) -> None:
     two.copy_trained_layers_from(one.to_proto())
     assert np.array_equal(a, b)
     other = make(tmp_path, text.replace("num_output: 3", "num_output: 2"))
-    with pytest.raises(FoolCaffeError, match=r"w\.caffemodel: blob 0 of layer 'fc': the shape \(3, 7\).*\(2, 7\)"):
+    with pytest.raises(CaffeError, match=r"w\.caffemodel: blob 0 of layer 'fc': the shape \(3, 7\).*\(2, 7\)"):
         other.copy_trained_layers_from(one.to_proto(), "w.caffemodel")
     two.share_trained_layers_with(one)
     a[...] = 9
@@ -153,7 +153,5 @@ def test_reshape_reaches_every_layer(tmp_path: Path) -> None:
     net.reshape()
     assert net.blob("y").shape == (11, 3)
     net.blob("x").reshape(11, 8)
-    with pytest.raises(
-        FoolCaffeError, match=r"'fc' \(InnerProduct\): a bottom of shape \(11, 8\) has other than 7 inputs"
-    ):
+    with pytest.raises(CaffeError, match=r"'fc' \(InnerProduct\): a bottom of shape \(11, 8\) has other than 7 inputs"):
         net.reshape()

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
 from torchcaffe.data.prefetch import Prefetcher
 
 
@@ -33,12 +33,12 @@ def test_an_error_is_raised_where_the_batch_is_taken_and_again() -> None:
     def make() -> int:
         for number in numbers:
             return number
-        raise FoolCaffeError("record 'k' is damaged")
+        raise CaffeError("record 'k' is damaged")
 
     prefetcher = Prefetcher(make, 2)
     assert prefetcher.take() == 1
     for _ in range(2):
-        with pytest.raises(FoolCaffeError, match="record 'k' is damaged"):
+        with pytest.raises(CaffeError, match="record 'k' is damaged"):
             prefetcher.take()
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from foolcaffe.errors import FoolCaffeError
-from torchcaffe.proto import caffe_pb2
-from torchcaffe.prototxt import parse_binary, parse_text, read_net, read_solver, read_weights, save_binary, save_text
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import parse_binary, parse_text, read_net, read_solver, read_weights, save_binary, save_text
 
 NET = (
     'name: "n"\nlayer {\n  name: "c"\n  type: "Convolution"\n  convolution_param { num_output: 3 kernel_size: 5 }\n}\n'
@@ -33,17 +33,17 @@ NET = (
 )
 def test_a_mistake_is_located(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "f.prototxt").write_text(text)
-    with pytest.raises(FoolCaffeError, match=said):
+    with pytest.raises(CaffeError, match=said):
         read_net(tmp_path / "f.prototxt")
 
 
 def test_files_that_are_not_there_or_not_text(tmp_path: Path) -> None:
-    with pytest.raises(FoolCaffeError, match="no such file"):
+    with pytest.raises(CaffeError, match="no such file"):
         read_net(tmp_path / "none")
-    with pytest.raises(FoolCaffeError, match="is a folder"):
+    with pytest.raises(CaffeError, match="is a folder"):
         read_net(tmp_path)
     (tmp_path / "b").write_bytes(b"name\n\xff\xfe")
-    with pytest.raises(FoolCaffeError, match="b:2: byte 5 is not UTF-8"):
+    with pytest.raises(CaffeError, match="b:2: byte 5 is not UTF-8"):
         read_net(tmp_path / "b")
 
 
@@ -54,7 +54,7 @@ def test_a_cut_caffemodel_is_refused(tmp_path: Path) -> None:
     assert read_weights(tmp_path / "n.caffemodel") == net
     cut = tmp_path / "cut.caffemodel"
     cut.write_bytes((tmp_path / "n.caffemodel").read_bytes()[:-3])
-    with pytest.raises(FoolCaffeError, match=r"cut.caffemodel is no binary NetParameter"):
+    with pytest.raises(CaffeError, match=r"cut.caffemodel is no binary NetParameter"):
         read_weights(cut)
 
 
@@ -82,5 +82,5 @@ def test_noise_is_read_or_refused_with_the_file_named(noise: bytes, where: int) 
         data = good[:where] + noise + good[where + len(noise) :]
         try:
             read(data, caffe_pb2.NetParameter(), "noisy.file")
-        except FoolCaffeError as error:
+        except CaffeError as error:
             assert "noisy.file" in str(error)  # noqa: PT017 - reading without an error is right too

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
 from torchcaffe import pycaffe as caffe
 
 NET = """name: "n" force_backward: true
@@ -50,24 +50,24 @@ def test_import_caffe_means_us_after_install() -> None:
 
 def test_install_after_another_caffe_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "caffe", type(sys)("caffe"))
-    with pytest.raises(FoolCaffeError, match="another caffe is imported already"):
+    with pytest.raises(CaffeError, match="another caffe is imported already"):
         caffe.install()
 
 
 def test_what_aborts_in_real_caffe_is_an_exception(net: Any) -> None:
-    with pytest.raises(FoolCaffeError, match=r"n.prototxt: there is no layer 'pi'"):
+    with pytest.raises(CaffeError, match=r"n.prototxt: there is no layer 'pi'"):
         net.forward(end="pi")
-    with pytest.raises(FoolCaffeError, match=r"there is no blob 'dta'"):
+    with pytest.raises(CaffeError, match=r"there is no blob 'dta'"):
         net.forward(blobs=["dta"])
     with pytest.raises(RuntimeError, match=r"Could not open file none\.prototxt"):
         caffe.get_solver("none.prototxt")
     Path("n.prototxt").write_text(NET.replace("Softmax", "Softmaxx"))
-    with pytest.raises(FoolCaffeError, match=r"(?s)n.prototxt: layer 'prob': unknown layer type.*'Softmax'"):
+    with pytest.raises(CaffeError, match=r"(?s)n.prototxt: layer 'prob': unknown layer type.*'Softmax'"):
         caffe.Net("n.prototxt", caffe.TEST)
     with pytest.raises(TypeError, match=r"neither caffe\.TRAIN nor caffe\.TEST"):
         caffe.Net("n.prototxt", 7)
     net.blobs["data"].reshape(2, 3, 9, 8)
-    with pytest.raises(FoolCaffeError, match=r"layer 'ip' \(InnerProduct\)"):
+    with pytest.raises(CaffeError, match=r"layer 'ip' \(InnerProduct\)"):
         net.forward()
 
 
@@ -90,7 +90,7 @@ def test_an_exception_of_a_python_layer_keeps_its_traceback(net: Any, monkeypatc
         ("json", "JSONDecoder", "json.JSONDecoder is no class derived from"),
     ):
         Path("p.prototxt").write_text(layer.format(module, cls))
-        with pytest.raises(FoolCaffeError, match=said):
+        with pytest.raises(CaffeError, match=said):
             caffe.Net("p.prototxt", caffe.TEST)
 
 
@@ -132,11 +132,11 @@ def test_a_detector_crops_with_context(net: Any) -> None:
 
 
 def test_drawing(net: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from torchcaffe.prototxt import read_net
+    from caffefiles.prototxt import read_net
 
     param = read_net("n.prototxt")
     monkeypatch.setitem(sys.modules, "pydot", None)
-    with pytest.raises(FoolCaffeError, match=r"(?s)needs the package pydot.*pip install pydot"):
+    with pytest.raises(CaffeError, match=r"(?s)needs the package pydot.*pip install pydot"):
         caffe.draw.draw_net(param, "LR")
     monkeypatch.delitem(sys.modules, "pydot")
     pytest.importorskip("pydot")
@@ -171,7 +171,7 @@ def test_small_things() -> None:
         caffe.NCCL(None, "")
     with pytest.raises(OverflowError):
         caffe.set_random_seed(-1)
-    with pytest.raises(FoolCaffeError, match=r"ConvolutionParameter|'kernel_size'"):
+    with pytest.raises(CaffeError, match=r"ConvolutionParameter|'kernel_size'"):
         caffe.to_proto(caffe.layers.Convolution(caffe.layers.Input(), kernel_sise=3))
     with pytest.raises(AttributeError, match="'MAX'"):
         caffe.params.Pooling.MAXX  # noqa: B018

@@ -12,12 +12,12 @@ import torch
 from google.protobuf import text_format
 from training import SHAPE, write_db
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
+from caffefiles.lmdb_reader import LmdbReader
+from caffefiles.proto import caffe_pb2
 from torchcaffe import common
 from torchcaffe.data import resident
-from torchcaffe.data.lmdb_reader import LmdbReader
 from torchcaffe.net import Net
-from torchcaffe.proto import caffe_pb2
 
 MEAN = np.arange(np.prod(SHAPE), dtype=np.float32).reshape(SHAPE) / 7
 
@@ -83,5 +83,5 @@ def test_only_bytes_on_a_gpu_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_record_of_another_shape_is_named(tmp_path: Path) -> None:
     write_db(tmp_path)
-    with pytest.raises(FoolCaffeError, match=r"record '00000000' of .* has the shape \(3, 11, 13\), the first has"):
+    with pytest.raises(CaffeError, match=r"record '00000000' of .* has the shape \(3, 11, 13\), the first has"):
         resident.load(LmdbReader(tmp_path / "db"), None, (3, 11, 12), torch.device("cpu"))

@@ -8,8 +8,8 @@ import pickle
 import pytest
 from make_schema_golden import GOLDEN, facts
 
-from torchcaffe.proto import caffe_pb2
-from torchcaffe.proto.schema import parse
+from caffefiles.proto import caffe_pb2
+from caffefiles.proto.schema import parse
 
 
 def test_every_message_field_and_enum_is_real_caffes() -> None:

@@ -12,9 +12,9 @@ import pytest
 from programs import caffe, needs_caffe, ours
 from training import LINEAR, LOGGED_NET, prepare_logged, write_db, write_prototxts
 
-from foolcaffe.errors import FoolCaffeError
-from torchcaffe import prototxt
-from torchcaffe.proto import caffe_pb2
+from caffefiles import prototxt
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
 from torchcaffe.solvers.registry import SOLVERS, Solver, get_solver
 
 NET = (
@@ -160,7 +160,7 @@ def test_what_is_damaged_or_of_another_net_is_refused_and_changes_nothing(stored
     before = state_of(solver)
 
     def refused(match: str, of: Solver = solver) -> None:
-        with pytest.raises(FoolCaffeError, match=match):
+        with pytest.raises(CaffeError, match=match):
             of.restore(state)
 
     state.write_bytes(whole[state][: len(whole[state]) // 2])
@@ -181,7 +181,7 @@ def test_what_is_damaged_or_of_another_net_is_refused_and_changes_nothing(stored
     (folder / "net.prototxt").write_text(text)
     path.write_text(path.read_text().replace('type: "SGD"', 'type: "Adam"'))
     refused("Incorrect length of history blobs: 2, this solver .Adam. has 4", get_solver(path))
-    with pytest.raises(FoolCaffeError, match="nowhere"):
+    with pytest.raises(CaffeError, match="nowhere"):
         solver.restore(f"nowhere.solverstate{ending}")
 
 
@@ -198,7 +198,7 @@ def test_a_full_disk_leaves_the_last_snapshot_whole(stored: str, folder: Path, m
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("foolcaffe.files.os.fsync", full)
+    monkeypatch.setattr("caffefiles.files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         solver.snapshot()
     assert {path.name: path.read_bytes() for path in folder.glob("s_iter_*")} == files
@@ -209,7 +209,7 @@ def test_a_full_disk_leaves_the_last_snapshot_whole(stored: str, folder: Path, m
 def test_a_prefix_that_cannot_be_written_is_said_before_the_training(folder: Path) -> None:
     path = write_solver(folder, "SGD", "BINARYPROTO")
     path.write_text(path.read_text().replace('snapshot_prefix: "s"', 'snapshot_prefix: "no/where/s"'))
-    with pytest.raises(FoolCaffeError, match="Cannot write to snapshot prefix 'no/where/s'"):
+    with pytest.raises(CaffeError, match="Cannot write to snapshot prefix 'no/where/s'"):
         get_solver(path)
 
 
@@ -240,14 +240,14 @@ def test_every_solver_refuses_what_it_cannot_use(folder: Path) -> None:
         ("SGD", "iter_size: 0", "iter_size 0 must be at least 1"),
         ("SGD", "average_loss: 0", "average_loss 0 must be at least 1"),
     ):
-        with pytest.raises(FoolCaffeError, match=match):
+        with pytest.raises(CaffeError, match=match):
             get_solver(write_solver(folder, kind, "BINARYPROTO", extra))
     path = write_solver(folder, "RMSProp", "BINARYPROTO")
     path.write_text(path.read_text().replace("rms_decay: 0.95", "rms_decay: 1"))
-    with pytest.raises(FoolCaffeError, match="rms_decay 1 should lie between 0 and 1"):
+    with pytest.raises(CaffeError, match="rms_decay 1 should lie between 0 and 1"):
         get_solver(path)
     path.write_text(path.read_text().replace('type: "RMSProp"', 'type: "AdamW"'))
-    with pytest.raises(FoolCaffeError, match="did you mean 'Adam'"):
+    with pytest.raises(CaffeError, match="did you mean 'Adam'"):
         get_solver(path)
 
 
@@ -262,5 +262,5 @@ def test_every_solver_refuses_what_it_cannot_use(folder: Path) -> None:
 )
 def test_a_policy_that_lacks_something_is_refused(policy: str, match: str, folder: Path) -> None:
     path = write_prototxts(folder, NET, f'base_lr: 0.1 random_seed: 1 snapshot_prefix: "s" lr_policy: {policy}')
-    with pytest.raises(FoolCaffeError, match=match):
+    with pytest.raises(CaffeError, match=match):
         get_solver(path).step(1)

@@ -11,9 +11,9 @@ from PIL import Image
 from programs import caffe, check_same_log, cleaned, needs_caffe, ours
 from training import write_db
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
 from torchcaffe.data.datum import read_datum
-from torchcaffe.proto import caffe_pb2
 from torchcaffe.tools import compute_image_mean, convert_imageset
 
 
@@ -218,5 +218,5 @@ def test_encoded_records_are_decoded_with_the_channels_asked_for(images: Path) -
         assert record.label == 4
     for value in (b"", b"no image", data[:40]):
         datum = caffe_pb2.Datum(data=value, encoded=True)
-        with pytest.raises(FoolCaffeError, match="the image in record 'k' of 'db' cannot be decoded"):
+        with pytest.raises(CaffeError, match="the image in record 'k' of 'db' cannot be decoded"):
             read_datum(datum.SerializeToString(), b"k", "db")

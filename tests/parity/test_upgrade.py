@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from upgrade_cases import NETS, SOLVERS
 
-from foolcaffe.errors import FoolCaffeError
-from torchcaffe.proto import caffe_pb2
-from torchcaffe.prototxt import parse_text, read_net, read_solver
-from torchcaffe.upgrade import upgrade_net
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import parse_text, read_net, read_solver
+from caffefiles.upgrade import upgrade_net
 
 GOLDENS = Path(__file__).parent / "goldens" / "upgraded"
 
@@ -53,11 +53,11 @@ def test_upgrading_twice_is_upgrading_once() -> None:
 )
 def test_bad_old_nets(text: str, said: str) -> None:
     net = parse_text(text, caffe_pb2.NetParameter(), "f.prototxt")
-    with pytest.raises(FoolCaffeError, match=said):
+    with pytest.raises(CaffeError, match=said):
         upgrade_net(net, "f.prototxt")
 
 
 def test_both_solver_types(tmp_path: Path) -> None:
     (tmp_path / "s.prototxt").write_text("solver_type: ADAM type: 'SGD'")
-    with pytest.raises(FoolCaffeError, match=r"s.prototxt: has both solver_type \(old\) and type"):
+    with pytest.raises(CaffeError, match=r"s.prototxt: has both solver_type \(old\) and type"):
         read_solver(tmp_path / "s.prototxt")

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import torchcaffe
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
 from torchcaffe.data.windows import place, read_window_file
-from torchcaffe.proto import caffe_pb2
 from torchcaffe.pycaffe import TRAIN, Net
 
 NET = (
@@ -82,7 +82,7 @@ def test_the_good_file_is_good(folder: Path) -> None:
 def test_bad_window_files(folder: Path, old: str, new: str, said: str) -> None:
     assert GOOD.count(old) >= 1
     (folder / "windows").write_text(GOOD.replace(old, new, 1))
-    with pytest.raises(FoolCaffeError, match=said) as caught:
+    with pytest.raises(CaffeError, match=said) as caught:
         forward()
     assert "layer 'w' (WindowData): " in str(caught.value)
 
@@ -106,7 +106,7 @@ def test_bad_window_files(folder: Path, old: str, new: str, said: str) -> None:
 )
 def test_bad_parameters(folder: Path, old: str, new: str, said: str) -> None:
     assert NET.count(old) == 1
-    with pytest.raises(FoolCaffeError, match=said) as caught:
+    with pytest.raises(CaffeError, match=said) as caught:
         forward(NET.replace(old, new))
     assert "layer 'w' (WindowData): " in str(caught.value)
 

@@ -19,8 +19,8 @@ import pytest
 from programs import caffe, needs_caffe, ours
 from zoo import Builder, cifar_quick, lenet, squeezenet
 
+from caffefiles.prototxt import read_weights
 from foolcaffe.caffelog import parse
-from torchcaffe.prototxt import read_weights
 from torchcaffe.pycaffe import get_solver
 
 CLASSES, IMAGES, ITERATIONS = 10, 60, 100

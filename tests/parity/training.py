@@ -102,7 +102,7 @@ def prepare_logged(folder: Path, extra: str = "") -> Path:
 
 def write_db(folder: Path) -> None:
     """Write the records, into ``db``."""
-    from torchcaffe.proto import caffe_pb2
+    from caffefiles.proto import caffe_pb2
 
     random = np.random.RandomState(5)
     with lmdb.open(str(folder / "db"), map_size=1 << 24) as environment, environment.begin(write=True) as transaction:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from foolcaffe.attacks.climb import climb
+from foolcaffe.classifier import Classifier
 from foolcaffe.images import Rgb8
-from foolcaffe.net import Classifier
 from foolcaffe.study import letters
-from foolcaffe.study.climb import climb
 from foolcaffe.study.common import hits, lead_error, mean, monotone, neighbours
 from foolcaffe.study.defences import blurred, blurring, cropped, cropping, noised
 from foolcaffe.study.parts.camera import homography, photograph
@@ -38,7 +38,7 @@ def test_a_crop_stretches_what_it_cuts() -> None:
 
 @pytest.fixture
 def net(road: Road) -> Classifier:
-    from foolcaffe.models import find_trained
+    from foolcaffe.trained import find_trained
 
     return find_trained(str(road.model)).classifier()
 
@@ -201,8 +201,8 @@ def test_a_spectrogram_shows_where_a_tone_is() -> None:
 
 
 def test_a_spoken_word_is_a_dataset(engine: str, tmp_path: Path) -> None:
+    from caffefiles.mean import read_mean
     from foolcaffe.datums import DatumLMDB
-    from foolcaffe.mean import read_mean
     from foolcaffe.study.parts.speech import ESPEAK, WORDS, spoken
 
     if shutil.which(ESPEAK) is None:

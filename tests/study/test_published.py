@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from foolcaffe.attacks import METHODS, Criterion
-from foolcaffe.models import find_trained
 from foolcaffe.study.common import CASE_SEED, cases, neighbours
 from foolcaffe.study.light import LIMIT
 from foolcaffe.study.parts import PARTS
 from foolcaffe.study.record import CONFIRMED, NOT_CONFIRMED, NOT_TESTABLE, VERDICTS
+from foolcaffe.trained import find_trained
 from helpers import ROOT, run, succeeds
 
 REPORT = ROOT / "docs" / "study" / "tiny-imagenet.html"

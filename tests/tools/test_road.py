@@ -55,8 +55,8 @@ def test_our_reading_and_resizing_agrees_with_convert_imageset(road: Road) -> No
 
 
 def test_the_mean_is_the_mean(road: Road) -> None:
+    from caffefiles.mean import read_mean
     from foolcaffe.datums import DatumLMDB
-    from foolcaffe.mean import read_mean
 
     with DatumLMDB(road.dataset / "train_lmdb") as records:
         mean = np.mean([r.pixels.astype(np.float64) for r in records], axis=0)

@@ -150,7 +150,8 @@ def test_a_folder_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_it_needs_nothing_but_python_and_names_what_is_missing(tmp_path: Path) -> None:
     """A checkout without environments, in a Python without packages."""
     (tmp_path / "python").mkdir()
-    shutil.copytree(ROOT / "python" / "foolcaffe", tmp_path / "python" / "foolcaffe")
+    for package in ("caffefiles", "foolcaffe"):
+        shutil.copytree(ROOT / "python" / package, tmp_path / "python" / package)
     command = [sys.executable, "-I", "-S", "-c"]
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'python')!r}); sys.argv = ['doctor']\n"

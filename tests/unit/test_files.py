@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from caffefiles.files import atomic_path, sha256, write_json
 from foolcaffe.errors import FoolCaffeError, nearest, os_error_message, run_cli
-from foolcaffe.files import atomic_path, sha256, write_json
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from caffefiles.mean import read_mean
+from foolcaffe.classifier import Classifier
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import BgrPixels, noise
-from foolcaffe.mean import read_mean
-from foolcaffe.models import TrainedModel, find_trained
-from foolcaffe.net import Classifier
+from foolcaffe.trained import TrainedModel, find_trained
 from helpers import Road
 
 pytestmark = pytest.mark.usefixtures("engine")
@@ -29,7 +29,7 @@ def net(model: TrainedModel) -> Classifier:
 
 def weights_and_bias(model: TrainedModel) -> tuple[np.ndarray, np.ndarray]:
     """Read from the caffemodel with protobuf, not through the net."""
-    from foolcaffe.protos import read_weights
+    from caffefiles.protos import read_weights
 
     blobs = next(layer.blobs for layer in read_weights(model.weights).layer if layer.blobs)
     return np.array(blobs[0].data, np.float64).reshape(5, 3, 64, 64), np.array(blobs[1].data, np.float64)
@@ -142,7 +142,7 @@ def test_bad_weights(tmp_path: Path, model: TrainedModel) -> None:
 
 
 def test_weights_that_are_not_finite(tmp_path: Path, model: TrainedModel) -> None:
-    from foolcaffe.protos import read_weights
+    from caffefiles.protos import read_weights
 
     net = read_weights(model.weights)
     blob = next(layer.blobs for layer in net.layer if layer.blobs)[0]

@@ -21,7 +21,7 @@ image, between machines and between engines, and a fooling image shall fool all 
 
 
 class Scores(Protocol):
-    """Anything that gives scores: all that a black-box attack needs. :class:`foolcaffe.net.Classifier` is one.
+    """Anything that gives scores: all that a black-box attack needs. :class:`foolcaffe.classifier.Classifier` is one.
 
     Attributes:
         shape: of one input image: 3, height, width.

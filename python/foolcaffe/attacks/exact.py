@@ -20,8 +20,8 @@ from foolcaffe.attacks.newton import Vector
 from foolcaffe.attacks.problem import Problem, Solution, size
 from foolcaffe.attacks.search import BOUNDS, Search
 from foolcaffe.attacks.whole import whole
+from foolcaffe.classifier import Classifier
 from foolcaffe.images import Rgb8
-from foolcaffe.net import Classifier
 
 _THREADS = ThreadpoolController()
 

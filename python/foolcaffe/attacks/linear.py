@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
+from foolcaffe.classifier import Classifier
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.net import Classifier
 
 
 @dataclass(frozen=True, eq=False)

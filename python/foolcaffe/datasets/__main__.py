@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 from typing import Callable
 
+from caffefiles.files import fsync_folder
 from foolcaffe.datasets import demo, tiny_imagenet
 from foolcaffe.datasets.download import download
 from foolcaffe.errors import FoolCaffeError, run_cli
-from foolcaffe.files import fsync_folder
 
 
 def main(arguments: list[str]) -> int:

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from foolcaffe.archives.sources import MAX_PIXELS
+from foolcaffe.datasets import catalog
 from foolcaffe.errors import EXIT_FAILED
-from foolcaffe.lmdb import catalog, mean, plan, road, shard, validate
-from foolcaffe.lmdb.sources import MAX_PIXELS
+from foolcaffe.lmdb import mean, plan, road, shard, validate
 
 EPILOG = """ROOT may be, or lead into, a tar (also ILSVRC2012_img_train.tar, a tar of tars), a zip or a batch of the
 downsampled ImageNet: images.zip/train/ say. An interrupted build goes on when the same command is given again.

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from foolcaffe.lmdb.sources import MAX_PIXELS, BadImage
+from foolcaffe.archives.sources import MAX_PIXELS, BadImage
 
 _TRUNCATED = "Premature end of JPEG file"
 _EXIF = b"Exif\0\0"

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
-from foolcaffe.lmdb import listfile
+from caffefiles import listfile
 from foolcaffe.lmdb.plan import Plan
 
 CRC_BYTES = 4

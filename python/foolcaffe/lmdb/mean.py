@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from caffefiles import datum
+from caffefiles.files import PathLike, atomic_path
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.files import PathLike, atomic_path
-from foolcaffe.lmdb import datum
 from foolcaffe.lmdb.reader import Reader
 
 

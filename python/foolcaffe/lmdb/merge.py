@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from caffefiles import datum
+from caffefiles.files import fsync_folder, write_json
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.files import fsync_folder, write_json
-from foolcaffe.lmdb import datum
 from foolcaffe.lmdb import shard as shards
 from foolcaffe.lmdb.journal import CRC_BYTES, write_table
 from foolcaffe.lmdb.mean import Sum

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from caffefiles import listfile
+from caffefiles.files import fsync_folder, sha256, write_json
+from foolcaffe.archives.locate import Locator, check_root
+from foolcaffe.archives.sources import MAX_PIXELS, Archive
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.files import fsync_folder, sha256, write_json
-from foolcaffe.lmdb import listfile
-from foolcaffe.lmdb.locate import Locator, check_root
-from foolcaffe.lmdb.sources import MAX_PIXELS, Archive
 
 FORMAT = 1
 ROW_ROOM = 4096

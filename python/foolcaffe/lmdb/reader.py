@@ -10,9 +10,9 @@ from typing import Any
 
 import lmdb
 
+from caffefiles import datum
+from caffefiles.files import PathLike
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.files import PathLike
-from foolcaffe.lmdb import datum
 
 _REMAP_EVERY = 4096
 """Records after which the map is dropped: pages that were read count as memory of the process until then."""

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from caffefiles import datum
+from caffefiles.files import fsync_folder, write_json
+from caffefiles.listfile import key
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.files import fsync_folder, write_json
-from foolcaffe.lmdb import datum
 from foolcaffe.lmdb.journal import Entry, Journal, as_rows, entry, write_table
-from foolcaffe.lmdb.listfile import key
 from foolcaffe.lmdb.mean import Sum
 from foolcaffe.lmdb.plan import Plan
 from foolcaffe.lmdb.pool import Pool

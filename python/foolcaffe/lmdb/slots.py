@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from foolcaffe.lmdb import datum
+from caffefiles import datum
 from foolcaffe.lmdb.plan import Settings
 
 TASK = struct.Struct("<IQII")

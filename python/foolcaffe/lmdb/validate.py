@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from caffefiles import datum, listfile
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb import datum, listfile
 from foolcaffe.lmdb.pool import deaf_to_interrupts
 from foolcaffe.lmdb.reader import Reader
 from foolcaffe.lmdb.shard import Digest

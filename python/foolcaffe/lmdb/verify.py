@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from foolcaffe.lmdb import datum, listfile
+from caffefiles import datum, listfile
 from foolcaffe.lmdb.journal import CRC_BYTES
 from foolcaffe.lmdb.plan import Plan
 from foolcaffe.lmdb.reader import Reader

@@ -22,12 +22,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from caffefiles import datum, listfile
+from foolcaffe.archives.sources import BadImage, Fetcher
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb import datum, listfile
 from foolcaffe.lmdb.decode import Decoder, versions
 from foolcaffe.lmdb.plan import Item, Plan, load
 from foolcaffe.lmdb.slots import CPU_SECONDS, HEADER, KEY_ROOM, LENGTH, NOTHING, SIZES, TASK, Done, Shape, for_digest
-from foolcaffe.lmdb.sources import BadImage, Fetcher
 from foolcaffe.lmdb.verify import Verifier
 
 MEMORY = 3 << 30

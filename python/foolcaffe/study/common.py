@@ -12,10 +12,10 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from foolcaffe.classifier import Classifier
 from foolcaffe.datums import DatumLMDB
 from foolcaffe.difficulty import starts
 from foolcaffe.images import Rgb8
-from foolcaffe.net import Classifier
 from foolcaffe.render import Overrides
 
 FULL, RATE, DECAY, STD = 64, 1e-7, 100.0, 1e-4

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
 from foolcaffe.attacks.base import Batch, Floats
+from foolcaffe.classifier import Classifier
 from foolcaffe.images import BgrPixels
-from foolcaffe.net import Classifier
 
 TINY = 1e-30
 

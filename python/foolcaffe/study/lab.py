@@ -17,19 +17,19 @@ import numpy as np
 from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
+from caffefiles.files import atomic_path, write_json, write_text
+from caffefiles.protos import read_prototxt, write_prototxt
 from foolcaffe import engine, gpu
 from foolcaffe.caffelog import parse
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.files import atomic_path, write_json, write_text
-from foolcaffe.models import TrainedModel, find_trained
-from foolcaffe.protos import read_prototxt, write_prototxt
 from foolcaffe.render import Overrides, find_model, render
 from foolcaffe.study.record import Cell, Figure, Table, jsonable
 from foolcaffe.study.scale import Scale
 from foolcaffe.study.views import linked
 from foolcaffe.style import save
 from foolcaffe.train import RECORD, train
+from foolcaffe.trained import TrainedModel, find_trained
 
 CURVE = "curve.json"
 

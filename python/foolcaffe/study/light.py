@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
+from caffefiles.files import write_json
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.files import write_json
 from foolcaffe.study.lab import paletted
 from foolcaffe.study.record import Record, jsonable
 from foolcaffe.study.report import About, write_report

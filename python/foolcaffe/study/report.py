@@ -11,10 +11,10 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from caffefiles.files import write_text
 from foolcaffe.classes import read_synsets
 from foolcaffe.datums import DatumLMDB
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.files import write_text
 from foolcaffe.study.lab import csv_text
 from foolcaffe.study.record import VERDICTS, Record
 

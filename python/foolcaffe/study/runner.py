@@ -16,11 +16,11 @@ from importlib import metadata
 from pathlib import Path
 
 import foolcaffe
+from caffefiles.files import sha256, write_json
 from foolcaffe import engine
 from foolcaffe.datums import DatumLMDB
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, os_error_message
-from foolcaffe.files import sha256, write_json
 from foolcaffe.study.lab import Lab, hashed, prototxts
 from foolcaffe.study.record import Claim, Findings, Record
 from foolcaffe.study.scale import Scale, scale_for

@@ -13,10 +13,11 @@ import lmdb
 import numpy as np
 import numpy.typing as npt
 
+from caffefiles.files import write_text
+from caffefiles.proto import caffe_pb2
 from foolcaffe import engine
 from foolcaffe.datums import DatumLMDB, Record
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.files import write_text
 
 SHARED = ("train_lmdb", "val_lmdb", "mean.binaryproto", "synset_words.txt", "train.txt", "val.txt")
 
@@ -91,7 +92,7 @@ def write_lmdb(path: Path, records: Iterator[Record]) -> None:
         pending: list[tuple[bytes, bytes]] = []
         for record in records:
             channels, height, width = record.pixels.shape
-            datum = engine.schema().Datum(
+            datum = caffe_pb2.Datum(
                 channels=channels, height=height, width=width, label=record.label, data=record.pixels.tobytes()
             )
             pending.append((record.key.encode(), datum.SerializeToString()))

@@ -8,9 +8,9 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
 from torchcaffe.data.images import decode
-from torchcaffe.proto import caffe_pb2
 
 
 class Record(NamedTuple):
@@ -30,14 +30,14 @@ def read_datum(value: Any, key: bytes, source: str, color: bool | None = None) -
         color: decode an encoded image as three channels, as one, or (None) as it is.
 
     Raises:
-        FoolCaffeError: the bytes are no Datum, or its numbers do not fill its shape, or its image cannot be decoded.
+        CaffeError: the bytes are no Datum, or its numbers do not fill its shape, or its image cannot be decoded.
     """
     datum = caffe_pb2.Datum()
     where = f"record {key.decode('utf-8', 'backslashreplace')!r} of {source!r}"
     try:
         datum.ParseFromString(bytes(value))
     except (DecodeError, ValueError) as error:
-        raise FoolCaffeError(f"{where} is no Datum: {error}", "the database is damaged or of another kind") from None
+        raise CaffeError(f"{where} is no Datum: {error}", "the database is damaged or of another kind") from None
     if datum.encoded:
         return Record(decode(datum.data, f"the image in {where}", color), datum.label)
     shape = (datum.channels, datum.height, datum.width)
@@ -46,5 +46,5 @@ def read_datum(value: Any, key: bytes, source: str, color: bool | None = None) -
     else:
         pixels = np.array(datum.float_data, np.float32)
     if min(shape) < 1 or pixels.size != shape[0] * shape[1] * shape[2]:
-        raise FoolCaffeError(f"{where} holds {pixels.size} numbers for the shape {shape}", "the database is damaged")
+        raise CaffeError(f"{where} holds {pixels.size} numbers for the shape {shape}", "the database is damaged")
     return Record(pixels.reshape(shape), datum.label)

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
 
 
 def _cv2() -> Any:
     try:
         import cv2
     except ImportError:
-        raise FoolCaffeError(
+        raise CaffeError(
             "decoding images needs OpenCV, which is not installed", "pip install opencv-python-headless"
         ) from None
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said by our own error
@@ -30,14 +30,14 @@ def decode(data: bytes, where: str, color: bool | None = None) -> NDArray[np.uin
         color: three channels, one, or (None) those that the file has, unrotated.
 
     Raises:
-        FoolCaffeError: it cannot be decoded, or has other than eight bits a channel.
+        CaffeError: it cannot be decoded, or has other than eight bits a channel.
     """
     cv2 = _cv2()
     flag = {None: cv2.IMREAD_UNCHANGED, True: cv2.IMREAD_COLOR, False: cv2.IMREAD_GRAYSCALE}[color]
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
     except cv2.error as error:
-        raise FoolCaffeError(f"{where} cannot be decoded: {error.err}", "convert it again") from None
+        raise CaffeError(f"{where} cannot be decoded: {error.err}", "convert it again") from None
     return _planes(image, where)
 
 
@@ -51,7 +51,7 @@ def read(path: str, height: int = 0, width: int = 0, color: bool = True) -> NDAr
         color: three channels, or one.
 
     Raises:
-        FoolCaffeError: it is not there, or no image.
+        CaffeError: it is not there, or no image.
     """
     cv2 = _cv2()
     flag = cv2.IMREAD_COLOR if color else cv2.IMREAD_GRAYSCALE
@@ -60,7 +60,7 @@ def read(path: str, height: int = 0, width: int = 0, color: bool = True) -> NDAr
         if image is not None and height > 0 and width > 0:
             image = cv2.resize(image, (width, height))
     except cv2.error as error:
-        raise FoolCaffeError(f"the image {path!r} cannot be decoded: {error.err}") from None
+        raise CaffeError(f"the image {path!r} cannot be decoded: {error.err}") from None
     return _planes(image, f"the image {path!r}")
 
 
@@ -85,7 +85,7 @@ def cut_and_warp(
 
 def _planes(image: Any, where: str) -> NDArray[np.uint8]:
     if image is None:
-        raise FoolCaffeError(f"{where} cannot be decoded", "it is missing, damaged, or no image that OpenCV knows")
+        raise CaffeError(f"{where} cannot be decoded", "it is missing, damaged, or no image that OpenCV knows")
     if image.dtype != np.uint8:
-        raise FoolCaffeError(f"{where} has pixels of type {image.dtype}", "eight bits a channel were expected")
+        raise CaffeError(f"{where} has pixels of type {image.dtype}", "eight bits a channel were expected")
     return np.ascontiguousarray(image[None] if image.ndim == 2 else image.transpose(2, 0, 1))

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foolcaffe.errors import FoolCaffeError
-from torchcaffe.data.database import Reader
+from caffefiles.database import Reader
+from caffefiles.errors import CaffeError
 from torchcaffe.data.datum import read_datum
 from torchcaffe.data.transformer import Transformer
 
@@ -38,7 +38,7 @@ def load(
     """All records: bytes, N × channels × height × width, and labels, N floats, on the device.
 
     Raises:
-        FoolCaffeError: a record has another shape, or is damaged.
+        CaffeError: a record has another shape, or is damaged.
     """
     pixels = torch.empty((reader.count, *shape), dtype=torch.uint8, device=device)
     labels = np.empty(reader.count, np.float32)
@@ -46,7 +46,7 @@ def load(
     for i, (key, value) in enumerate(reader.once()):
         record = read_datum(value, key, reader.path, color)
         if record.pixels.shape != shape or record.pixels.dtype != np.uint8:
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"record {key.decode('utf-8', 'backslashreplace')!r} of {reader.path!r} has the shape "
                 f"{record.pixels.shape}, the first has {shape}",
                 "all records of a batch must have one shape: build the database with a size",

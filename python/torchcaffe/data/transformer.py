@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import read_blob
 from torchcaffe import common
 from torchcaffe.blob import proto_shape
-from torchcaffe.proto import caffe_pb2
-from torchcaffe.prototxt import read_blob
 from torchcaffe.rng import Generator
 
 
@@ -23,7 +23,7 @@ class Transformer:
         phase: TRAIN or TEST.
 
     Raises:
-        FoolCaffeError: two that exclude each other are given, or the mean file cannot be read.
+        CaffeError: two that exclude each other are given, or the mean file cannot be read.
     """
 
     def __init__(self, param: Any, phase: int) -> None:
@@ -31,15 +31,15 @@ class Transformer:
         self._generator: Generator | None = None
         self._mean: NDArray[np.float32] | None = None
         if param.force_color and param.force_gray:
-            raise FoolCaffeError("transform_param has both force_color and force_gray", "give one of them")
+            raise CaffeError("transform_param has both force_color and force_gray", "give one of them")
         if param.mean_file:
             if param.mean_value:
-                raise FoolCaffeError("transform_param has both mean_file and mean_value", "give one of them")
+                raise CaffeError("transform_param has both mean_file and mean_value", "give one of them")
             proto = read_blob(param.mean_file)
             shape = proto_shape(proto)
             shape = shape[1:] if len(shape) == 4 and shape[0] == 1 else shape
             if len(shape) != 3 or len(proto.data) != np.prod(shape):
-                raise FoolCaffeError(f"the mean {param.mean_file!r} has {len(proto.data)} values in the shape {shape}")
+                raise CaffeError(f"the mean {param.mean_file!r} has {len(proto.data)} values in the shape {shape}")
             self._mean = np.array(proto.data, np.float32).reshape(shape)
 
     def init_rand(self) -> None:
@@ -51,19 +51,19 @@ class Transformer:
         """The shape that records of ``shape`` (channels, height, width) get.
 
         Raises:
-            FoolCaffeError: the crop is larger than they are, or the mean does not fit them.
+            CaffeError: the crop is larger than they are, or the mean does not fit them.
         """
         channels, height, width = shape
         crop = self.param.crop_size
         if crop > min(height, width):
-            raise FoolCaffeError(f"crop_size {crop} exceeds records of shape {shape}")
+            raise CaffeError(f"crop_size {crop} exceeds records of shape {shape}")
         if self._mean is not None and tuple(self._mean.shape) != shape:
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"the mean {self.param.mean_file!r} has the shape {tuple(self._mean.shape)}, the records have {shape}",
                 "compute the mean of this very database (the mean has the uncropped size)",
             )
         if len(self.param.mean_value) not in (0, 1, channels):
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"{len(self.param.mean_value)} mean_value for {channels} channels", "give one, or one for each channel"
             )
         return (channels, crop, crop) if crop else shape

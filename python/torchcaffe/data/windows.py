@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from foolcaffe.errors import FoolCaffeError, os_error_message
+from caffefiles.errors import CaffeError, os_error_message
 
 _INT = r"[+-]?\d+"
 _FLOAT = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -50,7 +50,7 @@ class _Words:
         try:
             text = Path(path).read_text(encoding="utf-8", errors="surrogateescape")
         except OSError as error:
-            raise FoolCaffeError(os_error_message(error), "window_data_param.source is the window file") from None
+            raise CaffeError(os_error_message(error), "window_data_param.source is the window file") from None
         self._rows = enumerate(text.split("\n"), 1)
         self._words: list[str] = []
         self._lines: list[int] = []
@@ -72,7 +72,7 @@ class _Words:
     def take(self, count: int, what: str) -> tuple[list[str], list[int]]:
         """The next ``count`` words and the line of each."""
         if not self._fill(count):
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"{self.path}: the file ends where {what} was expected", "is it cut short, or num_windows wrong?"
             )
         words, lines = self._words[:count], self._lines[:count]
@@ -91,9 +91,9 @@ class _Words:
             raise self.fail(f"{word!r} is no {what}", "an integer was expected")
         return int(word)
 
-    def fail(self, message: str, hint: str, line: int = 0) -> FoolCaffeError:
+    def fail(self, message: str, hint: str, line: int = 0) -> CaffeError:
         """An error at a line, the last one read from if none is given."""
-        return FoolCaffeError(f"{self.path}:{line or self.line}: {message}", hint)
+        return CaffeError(f"{self.path}:{line or self.line}: {message}", hint)
 
 
 def read_window_file(path: str, fg_threshold: float, bg_threshold: float) -> WindowFile:
@@ -103,11 +103,11 @@ def read_window_file(path: str, fg_threshold: float, bg_threshold: float) -> Win
     it is below ``bg_threshold``, else left out.
 
     Raises:
-        FoolCaffeError: the file cannot be read or is malformed; names the line.
+        CaffeError: the file cannot be read or is malformed; names the line.
     """
     words = _Words(path)
     if not words.more():
-        raise FoolCaffeError(f"the window file {path!r} is empty")
+        raise CaffeError(f"the window file {path!r} is empty")
     paths: list[str] = []
     channels = 0
     parts: list[tuple[NDArray[np.float64], NDArray[np.int64], int, int]] = []

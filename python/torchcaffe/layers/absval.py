@@ -15,7 +15,7 @@ class AbsVal(Elementwise):
         """Check that it is not in place.
 
         Raises:
-            FoolCaffeError: it is.
+            CaffeError: it is.
         """
         self.refuse_in_place(bottom, top)
 

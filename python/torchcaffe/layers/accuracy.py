@@ -30,7 +30,7 @@ class Accuracy(Layer):
         """A scalar, and C.
 
         Raises:
-            FoolCaffeError: top_k exceeds the classes, or the labels do not match the scores.
+            CaffeError: top_k exceeds the classes, or the labels do not match the scores.
         """
         param = self.param.accuracy_param
         self._axis = bottom[0].canonical_axis(param.axis)

@@ -26,7 +26,7 @@ class ArgMax(Layer):
         """The shape above.
 
         Raises:
-            FoolCaffeError: top_k is 0 or exceeds the values.
+            CaffeError: top_k is 0 or exceeds the values.
         """
         param, shape = self.param.argmax_param, bottom[0].shape
         if not shape:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
 from torchcaffe import common, fillers
 from torchcaffe.blob import Blob
 
@@ -93,12 +93,12 @@ class Layer:
 
     # -- what it can use -------------------------------------------------------------------------------------------
 
-    def fail(self, message: str, hint: str = "") -> FoolCaffeError:
+    def fail(self, message: str, hint: str = "") -> CaffeError:
         """An error that names the layer, to be raised."""
-        return FoolCaffeError(f"layer {self.name!r} ({self.type}): {message}", hint)
+        return CaffeError(f"layer {self.name!r} ({self.type}): {message}", hint)
 
     def refuse_in_place(self, bottom: Blobs, top: Blobs) -> None:
-        """Raise FoolCaffeError if a top is one of the bottoms."""
+        """Raise CaffeError if a top is one of the bottoms."""
         if any(blob is other for blob in top for other in bottom):
             raise self.fail("does not work in place", "give its tops names of their own")
 
@@ -114,7 +114,7 @@ class Layer:
         """Make and fill the parameters, in order; those that the prototxt gave are kept.
 
         Raises:
-            FoolCaffeError: the prototxt gave others than these.
+            CaffeError: the prototxt gave others than these.
         """
         if not self.blobs:
             self.blobs = [self.new_blob(shape, filler) for shape, filler in shapes_and_fillers]
@@ -130,7 +130,7 @@ class Layer:
         """Check the numbers of bottoms and tops, set up, take the prototxt's blobs, reshape, set the loss weights.
 
         Raises:
-            FoolCaffeError: whatever is wrong with the layer; names it.
+            CaffeError: whatever is wrong with the layer; names it.
         """
         self.check_blob_counts(len(bottom), len(top))
         self.propagate_down = self.propagate_down or [True] * len(bottom)
@@ -139,7 +139,7 @@ class Layer:
             self.param_propagate_down = [True] * len(self.blobs)
             self._set_loss_weights(top)
             self.reshape(bottom, top)
-        except FoolCaffeError as error:
+        except CaffeError as error:
             prefix = f"layer {self.name!r} ("
             if error.message.startswith(prefix):
                 raise
@@ -147,7 +147,7 @@ class Layer:
         self._fill_loss_diffs(top)
 
     def check_blob_counts(self, bottoms: int, tops: int) -> None:
-        """Raise FoolCaffeError unless the layer takes so many bottoms and tops."""
+        """Raise CaffeError unless the layer takes so many bottoms and tops."""
         for what, got, exact, least, most in (
             ("bottom", bottoms, self.exact_num_bottom, self.min_num_bottom, self.max_num_bottom),
             ("top", tops, self.exact_num_top, self.min_num_top, self.max_num_top),
@@ -216,7 +216,7 @@ class LossLayer(Layer):
         """The loss is a scalar; scores and targets have one example count.
 
         Raises:
-            FoolCaffeError: they differ in the first dimension.
+            CaffeError: they differ in the first dimension.
         """
         if bottom[0].shape[:1] != bottom[1].shape[:1]:
             raise self.fail(
@@ -229,7 +229,7 @@ class LossLayer(Layer):
         """To be called first in backward.
 
         Raises:
-            FoolCaffeError: the targets' gradient is asked for.
+            CaffeError: the targets' gradient is asked for.
         """
         if propagate_down[1]:
             raise self.fail(

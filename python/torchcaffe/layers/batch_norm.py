@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import torch
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe.layers.base import Blobs, Layer
-from torchcaffe.proto import caffe_pb2
 
 
 class BatchNorm(Layer):
@@ -28,7 +28,7 @@ class BatchNorm(Layer):
         """Make the statistics.
 
         Raises:
-            FoolCaffeError: the prototxt gives them an lr_mult other than 0.
+            CaffeError: the prototxt gives them an lr_mult other than 0.
         """
         param = self.param.batch_norm_param
         test = self.phase == caffe_pb2.TEST
@@ -50,7 +50,7 @@ class BatchNorm(Layer):
         """The bottom's shape.
 
         Raises:
-            FoolCaffeError: other channels than at first.
+            CaffeError: other channels than at first.
         """
         channels = bottom[0].shape[1] if bottom[0].num_axes > 1 else 1
         if channels != self._channels:

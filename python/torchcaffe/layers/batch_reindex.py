@@ -22,7 +22,7 @@ class BatchReindex(Layer):
         """M examples.
 
         Raises:
-            FoolCaffeError: j has other than one axis, or x none.
+            CaffeError: j has other than one axis, or x none.
         """
         if bottom[1].num_axes != 1 or bottom[0].num_axes < 1:
             raise self.fail(
@@ -34,7 +34,7 @@ class BatchReindex(Layer):
         """Pick.
 
         Raises:
-            FoolCaffeError: there is no such example (on the CPU; a GPU is not waited for).
+            CaffeError: there is no such example (on the CPU; a GPU is not waited for).
         """
         self._index = index = bottom[1].data.long()
         if index.numel() and index.device.type == "cpu":
@@ -50,7 +50,7 @@ class BatchReindex(Layer):
         """Add up.
 
         Raises:
-            FoolCaffeError: the numbers' gradient is asked for.
+            CaffeError: the numbers' gradient is asked for.
         """
         if propagate_down[1]:
             raise self.fail("cannot backpropagate to its indices (bottom 1)", "feed them from a data layer")

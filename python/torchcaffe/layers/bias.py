@@ -26,7 +26,7 @@ class Bias(Layer):
         """Make b.
 
         Raises:
-            FoolCaffeError: the bottom has not so many axes.
+            CaffeError: the bottom has not so many axes.
         """
         if len(bottom) == 1:
             param = self.param.bias_param
@@ -36,7 +36,7 @@ class Bias(Layer):
         """The bottom's shape.
 
         Raises:
-            FoolCaffeError: b does not fit it.
+            CaffeError: b does not fit it.
         """
         self._bias = bottom[1] if len(bottom) > 1 else self.blobs[0]
         self._folded = fold(self, self.param.bias_param, bottom[0], self._bias)

@@ -18,7 +18,7 @@ class Clip(Elementwise):
         """Read the bounds.
 
         Raises:
-            FoolCaffeError: one is missing.
+            CaffeError: one is missing.
         """
         param = self.param.clip_param
         if not (param.HasField("min") and param.HasField("max")):

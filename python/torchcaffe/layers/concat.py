@@ -23,7 +23,7 @@ class Concat(Layer):
         """Check the parameters.
 
         Raises:
-            FoolCaffeError: both names of the axis are given; a top is a bottom.
+            CaffeError: both names of the axis are given; a top is a bottom.
         """
         if len(bottom) > 1:
             self.refuse_in_place(bottom, top)
@@ -34,7 +34,7 @@ class Concat(Layer):
         """The sum along the axis.
 
         Raises:
-            FoolCaffeError: the bottoms do not agree elsewhere.
+            CaffeError: the bottoms do not agree elsewhere.
         """
         param = self.param.concat_param
         self._axis = bottom[0].canonical_axis(param.concat_dim if param.HasField("concat_dim") else param.axis)

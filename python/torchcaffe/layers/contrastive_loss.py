@@ -24,7 +24,7 @@ class ContrastiveLoss(LossLayer):
         """A scalar.
 
         Raises:
-            FoolCaffeError: a and b are not vectors of one size, or there is not one label a pair.
+            CaffeError: a and b are not vectors of one size, or there is not one label a pair.
         """
         super().reshape(bottom, top)
         a, b, similar = bottom
@@ -50,7 +50,7 @@ class ContrastiveLoss(LossLayer):
         """The formula above.
 
         Raises:
-            FoolCaffeError: the labels' gradient is asked for.
+            CaffeError: the labels' gradient is asked for.
         """
         if propagate_down[2]:
             raise self.fail("cannot backpropagate to its label inputs (bottom 2)", "feed them from a data layer")

@@ -32,7 +32,7 @@ class Convolution(FunctionLayer):
         """Make W and b.
 
         Raises:
-            FoolCaffeError: num_output or group do not fit, or the window is wrong.
+            CaffeError: num_output or group do not fit, or the window is wrong.
         """
         param = self.param.convolution_param
         self._axis = bottom[0].canonical_axis(param.axis)
@@ -62,7 +62,7 @@ class Convolution(FunctionLayer):
         """N × num_output × out.
 
         Raises:
-            FoolCaffeError: bottoms that differ in shape or have other channels than at first, or are too small.
+            CaffeError: bottoms that differ in shape or have other channels than at first, or are too small.
         """
         for blob in bottom:
             if blob.shape != bottom[0].shape:

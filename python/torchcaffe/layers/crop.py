@@ -21,7 +21,7 @@ class Crop(Layer):
         """Bottom 1's dimensions from the axis on.
 
         Raises:
-            FoolCaffeError: the numbers of axes or offsets do not fit, or the cut reaches beyond bottom 0.
+            CaffeError: the numbers of axes or offsets do not fit, or the cut reaches beyond bottom 0.
         """
         x, size = bottom[0].shape, bottom[1].shape
         if len(x) != len(size):

@@ -8,9 +8,9 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from caffefiles.database import Reader, open_database
 from torchcaffe import common
 from torchcaffe.data import resident
-from torchcaffe.data.database import Reader, open_database
 from torchcaffe.data.datum import Record, read_datum
 from torchcaffe.data.prefetch import Prefetcher
 from torchcaffe.data.transformer import Transformer
@@ -34,7 +34,7 @@ class Data(Layer):
         """Open the database, shape the tops after its first record, start reading ahead.
 
         Raises:
-            FoolCaffeError: the database or the transformation is not usable.
+            CaffeError: the database or the transformation is not usable.
         """
         param = self.param.data_param
         if not param.batch_size:

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import torch
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe import common
 from torchcaffe.layers.base import Blobs, Layer
-from torchcaffe.proto import caffe_pb2
 
 
 class Dropout(Layer):
@@ -27,7 +27,7 @@ class Dropout(Layer):
         """Read the ratio.
 
         Raises:
-            FoolCaffeError: it is not within 0..1, 1 excluded.
+            CaffeError: it is not within 0..1, 1 excluded.
         """
         self._ratio: float = self.param.dropout_param.dropout_ratio
         if not 0 <= self._ratio < 1:

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import torch
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe import common, fillers
 from torchcaffe.layers.base import Blobs, Layer
-from torchcaffe.proto import caffe_pb2
 
 
 class DummyData(Layer):
@@ -25,7 +25,7 @@ class DummyData(Layer):
         """Shape the tops and fill the constant ones.
 
         Raises:
-            FoolCaffeError: the numbers of shapes or fillers fit neither one nor every top.
+            CaffeError: the numbers of shapes or fillers fit neither one nor every top.
         """
         param = self.param.dummy_data_param
         legacy = list(zip(param.num, param.channels, param.height, param.width))

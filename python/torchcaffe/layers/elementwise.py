@@ -53,7 +53,7 @@ def scaled_base(layer: Layer, base: float) -> float:
     """ln(base) for the ``base`` of an Exp or Log layer, where −1 stands for e.
 
     Raises:
-        FoolCaffeError: the base is neither −1 nor positive.
+        CaffeError: the base is neither −1 nor positive.
     """
     if base == -1:
         return 1.0

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import torch
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe.layers.base import Blobs, Layer
-from torchcaffe.proto import caffe_pb2
 
 _Param = caffe_pb2.EltwiseParameter
 
@@ -29,7 +29,7 @@ class Eltwise(Layer):
         """Read the coefficients.
 
         Raises:
-            FoolCaffeError: other than one for each bottom, or not for a SUM; or the top is a bottom.
+            CaffeError: other than one for each bottom, or not for a SUM; or the top is a bottom.
         """
         self.refuse_in_place(bottom, top)
         param = self.param.eltwise_param
@@ -43,7 +43,7 @@ class Eltwise(Layer):
         """The bottoms' shape.
 
         Raises:
-            FoolCaffeError: they differ.
+            CaffeError: they differ.
         """
         for blob in bottom:
             if blob.shape != bottom[0].shape:

@@ -26,7 +26,7 @@ class Embed(Layer):
         """Make W and b.
 
         Raises:
-            FoolCaffeError: a size is missing.
+            CaffeError: a size is missing.
         """
         param = self.param.embed_param
         if not (param.num_output and param.input_dim):
@@ -43,7 +43,7 @@ class Embed(Layer):
         """Pick rows.
 
         Raises:
-            FoolCaffeError: no such row (on the CPU; a GPU is not waited for).
+            CaffeError: no such row (on the CPU; a GPU is not waited for).
         """
         rows = self.param.embed_param.input_dim
         self._index = index = bottom[0].data.reshape(-1).long()
@@ -63,7 +63,7 @@ class Embed(Layer):
         """Add up rows.
 
         Raises:
-            FoolCaffeError: the integers' gradient is asked for.
+            CaffeError: the integers' gradient is asked for.
         """
         if propagate_down[0]:
             raise self.fail("cannot backpropagate to its bottom, which is integers", "feed it from a data layer")

@@ -19,7 +19,7 @@ class EuclideanLoss(LossLayer):
         """A scalar.
 
         Raises:
-            FoolCaffeError: the bottoms' examples differ in number or size.
+            CaffeError: the bottoms' examples differ in number or size.
         """
         super().reshape(bottom, top)
         if bottom[0].count_between(1) != bottom[1].count_between(1):

@@ -15,7 +15,7 @@ class Exp(Elementwise):
         """Read the constants.
 
         Raises:
-            FoolCaffeError: a base that is neither −1 nor positive.
+            CaffeError: a base that is neither −1 nor positive.
         """
         param = self.param.exp_param
         logarithm = scaled_base(self, param.base)

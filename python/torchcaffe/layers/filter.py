@@ -28,7 +28,7 @@ class Filter(Layer):
         """Check the number of tops.
 
         Raises:
-            FoolCaffeError: other than one for each bottom but the selector.
+            CaffeError: other than one for each bottom but the selector.
         """
         if len(top) != len(bottom) - 1:
             raise self.fail(
@@ -40,7 +40,7 @@ class Filter(Layer):
         """As many examples as the selector now marks.
 
         Raises:
-            FoolCaffeError: the selector is no single value for each example of every bottom.
+            CaffeError: the selector is no single value for each example of every bottom.
         """
         selector = bottom[-1]
         if selector.num_axes < 1 or selector.count != selector.shape[0]:

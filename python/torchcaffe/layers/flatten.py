@@ -16,7 +16,7 @@ class Flatten(SharingLayer):
         """The axes before, one, those after.
 
         Raises:
-            FoolCaffeError: there are no such axes, or they are the wrong way round.
+            CaffeError: there are no such axes, or they are the wrong way round.
         """
         param, blob = self.param.flatten_param, bottom[0]
         start, end = blob.canonical_axis(param.axis), blob.canonical_axis(param.end_axis)

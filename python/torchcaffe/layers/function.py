@@ -34,7 +34,7 @@ class FunctionLayer(Layer):
         """The function's output shapes.
 
         Raises:
-            FoolCaffeError: the bottoms' shapes do not go together.
+            CaffeError: the bottoms' shapes do not go together.
         """
         shapes = [blob.shape for blob in bottom]
         if self._shapes is not None and self._shapes[0] == shapes:

@@ -25,7 +25,7 @@ def read_window(layer: Layer, param: Any, axes: int) -> Window:
     """The window of a ConvolutionParameter for a bottom with so many spatial axes.
 
     Raises:
-        FoolCaffeError: a list neither of one value nor of one for each axis, both forms, a value out of range.
+        CaffeError: a list neither of one value nor of one for each axis, both forms, a value out of range.
     """
     return Window(
         _values(layer, param, "kernel_size", "kernel", axes, None, 1),

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from foolcaffe.errors import FoolCaffeError, os_error_message
+from caffefiles.errors import CaffeError, os_error_message
+from caffefiles.proto import caffe_pb2
 from torchcaffe import common
 from torchcaffe.data.shuffle import c_rand, random_shuffle
 from torchcaffe.layers.base import Blobs, Layer
-from torchcaffe.proto import caffe_pb2
 
 
 class HDF5Data(Layer):
@@ -32,7 +32,7 @@ class HDF5Data(Layer):
         """Read the list and the first file, shape the tops.
 
         Raises:
-            FoolCaffeError: the list or the file is not usable, or there is a transform_param.
+            CaffeError: the list or the file is not usable, or there is a transform_param.
         """
         if self.param.HasField("transform_param"):
             raise self.fail("does not transform data", "remove transform_param")
@@ -64,7 +64,7 @@ class HDF5Data(Layer):
             with h5py.File(path, "r") as file:
                 for name in self.param.top:
                     self._rows.append(self._dataset(file, name, path))
-        except FoolCaffeError:
+        except CaffeError:
             raise
         except (OSError, KeyError, RuntimeError, ValueError) as error:
             raise self.fail(

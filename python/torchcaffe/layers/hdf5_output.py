@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from foolcaffe.errors import os_error_message
+from caffefiles.errors import os_error_message
 from torchcaffe.layers.base import Blobs, Layer
 
 
@@ -25,7 +25,7 @@ class HDF5Output(Layer):
         """Find out whether the file can be written.
 
         Raises:
-            FoolCaffeError: it cannot.
+            CaffeError: it cannot.
         """
         import h5py
 
@@ -41,7 +41,7 @@ class HDF5Output(Layer):
         """There are no tops.
 
         Raises:
-            FoolCaffeError: the bottoms are not of equally many examples, or have more than four axes.
+            CaffeError: the bottoms are not of equally many examples, or have more than four axes.
         """
         for blob in bottom:
             blob.legacy_dim(0)
@@ -55,7 +55,7 @@ class HDF5Output(Layer):
         """Write both.
 
         Raises:
-            FoolCaffeError: they were written before, or cannot be written.
+            CaffeError: they were written before, or cannot be written.
         """
         import h5py
 

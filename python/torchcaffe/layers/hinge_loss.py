@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe.layers.base import Blobs, LossLayer
 from torchcaffe.layers.labels import read_example_labels
-from torchcaffe.proto import caffe_pb2
 
 
 class HingeLoss(LossLayer):
@@ -23,7 +23,7 @@ class HingeLoss(LossLayer):
         """A scalar.
 
         Raises:
-            FoolCaffeError: not one label an example.
+            CaffeError: not one label an example.
         """
         super().reshape(bottom, top)
         if bottom[0].num_axes < 1 or bottom[1].count != bottom[0].shape[0]:

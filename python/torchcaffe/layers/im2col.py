@@ -26,7 +26,7 @@ class Im2col(FunctionLayer):
         """Read the window.
 
         Raises:
-            FoolCaffeError: it does not fit.
+            CaffeError: it does not fit.
         """
         param = self.param.convolution_param
         self._axis = bottom[0].canonical_axis(param.axis)
@@ -39,7 +39,7 @@ class Im2col(FunctionLayer):
         """The shape above.
 
         Raises:
-            FoolCaffeError: the bottom has other axes than at first, or is smaller than the kernel.
+            CaffeError: the bottom has other axes than at first, or is smaller than the kernel.
         """
         if bottom[0].num_axes != self._axis + 1 + self._spatial:
             raise self.fail(f"a bottom of shape {bottom[0].shape}", f"{self._axis + 1 + self._spatial} axes expected")

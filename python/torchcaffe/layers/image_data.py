@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from foolcaffe.errors import FoolCaffeError, os_error_message
+from caffefiles.errors import CaffeError, os_error_message
 from torchcaffe import common
 from torchcaffe.data import images
 from torchcaffe.data.prefetch import Prefetcher
@@ -37,7 +37,7 @@ class ImageData(Layer):
         """Read the list and the first image, start reading ahead.
 
         Raises:
-            FoolCaffeError: the list, its first image or the transformation is not usable.
+            CaffeError: the list, its first image or the transformation is not usable.
         """
         param = self.param.image_data_param
         if (param.new_height == 0) != (param.new_width == 0):
@@ -124,7 +124,7 @@ class _Batches:
         param = self._param
         try:
             return images.read(param.root_folder + name, param.new_height, param.new_width, param.is_color)
-        except FoolCaffeError as error:
+        except CaffeError as error:
             raise self._fail(error.message, f"it is in the list {param.source!r}") from None
 
     def make(self) -> tuple[torch.Tensor, torch.Tensor]:

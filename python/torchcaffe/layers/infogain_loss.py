@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 import torch
 
+from caffefiles.prototxt import read_blob
 from torchcaffe.layers.base import Blobs, LossLayer
 from torchcaffe.layers.labels import check_label_count, read_labels
 from torchcaffe.layers.normalization import mode, normalizer
-from torchcaffe.prototxt import read_blob
 
 _LEAST = 1e-20
 
@@ -42,7 +42,7 @@ class InfogainLoss(LossLayer):
         """Read H, if it is not a bottom.
 
         Raises:
-            FoolCaffeError: it is neither a bottom nor in a file, or the file cannot be read; loss_param has normalize.
+            CaffeError: it is neither a bottom nor in a file, or the file cannot be read; loss_param has normalize.
         """
         loss_param, source = self.param.loss_param, self.param.infogain_loss_param.source
         if loss_param.HasField("normalize"):
@@ -65,7 +65,7 @@ class InfogainLoss(LossLayer):
         """A scalar, and the scores' shape.
 
         Raises:
-            FoolCaffeError: H is not C × C, or the labels do not match.
+            CaffeError: H is not C × C, or the labels do not match.
         """
         super().reshape(bottom, top)
         self._axis = bottom[0].canonical_axis(self.param.infogain_loss_param.axis)
@@ -98,7 +98,7 @@ class InfogainLoss(LossLayer):
         """The formula above.
 
         Raises:
-            FoolCaffeError: the gradient of labels or H is asked for.
+            CaffeError: the gradient of labels or H is asked for.
         """
         self.refuse_target_gradient(propagate_down)
         if len(bottom) > 2 and propagate_down[2]:

@@ -25,7 +25,7 @@ class InnerProduct(Layer):
         """Make W and b.
 
         Raises:
-            FoolCaffeError: no num_output, or no such axis.
+            CaffeError: no num_output, or no such axis.
         """
         param = self.param.inner_product_param
         if not param.num_output:
@@ -43,7 +43,7 @@ class InnerProduct(Layer):
         """The axes before ``axis``, then N.
 
         Raises:
-            FoolCaffeError: the flattened bottom no longer has K inputs.
+            CaffeError: the flattened bottom no longer has K inputs.
         """
         axis = bottom[0].canonical_axis(self.param.inner_product_param.axis)
         if bottom[0].count_between(axis) != self._inputs:

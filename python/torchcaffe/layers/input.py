@@ -18,7 +18,7 @@ class Input(Layer):
         """Shape the tops.
 
         Raises:
-            FoolCaffeError: the number of shapes is neither 0, 1 nor that of the tops.
+            CaffeError: the number of shapes is neither 0, 1 nor that of the tops.
         """
         shapes = self.param.input_param.shape
         if len(shapes) not in (0, 1, len(top)):

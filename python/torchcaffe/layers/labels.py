@@ -24,7 +24,7 @@ def read_labels(
         the labels, an ignored one as 0; and which of them count, or None if all do.
 
     Raises:
-        FoolCaffeError: a label is not a class (on the CPU; a GPU is not waited for).
+        CaffeError: a label is not a class (on the CPU; a GPU is not waited for).
     """
     classes = scores.shape[axis]
     target = labels.data.reshape(scores.count_between(0, axis), 1, scores.count_between(axis + 1)).long()
@@ -44,7 +44,7 @@ def read_labels(
 
 
 def check_label_count(layer: Layer, scores: Blob, labels: Blob, axis: int) -> None:
-    """Raise FoolCaffeError unless there is a label for each position outside the class axis."""
+    """Raise CaffeError unless there is a label for each position outside the class axis."""
     positions = scores.count_between(0, axis) * scores.count_between(axis + 1)
     if positions != labels.count:
         raise layer.fail(
@@ -58,7 +58,7 @@ def read_example_labels(layer: Layer, scores: Blob, labels: Blob) -> torch.Tenso
     """N × 1 integer labels of scores N × ..., all values of an example being its classes.
 
     Raises:
-        FoolCaffeError: a label is not a class (on the CPU; a GPU is not waited for).
+        CaffeError: a label is not a class (on the CPU; a GPU is not waited for).
     """
     rows = Blob((scores.shape[0], scores.count_between(1)), scores.dtype, scores.device)  # for its shape only
     target, _ = read_labels(layer, rows, labels, 1, None)

@@ -20,7 +20,7 @@ class Log(Elementwise):
         """Read the constants.
 
         Raises:
-            FoolCaffeError: a base that is neither −1 nor positive, or is 1.
+            CaffeError: a base that is neither −1 nor positive, or is 1.
         """
         logarithm = scaled_base(self, self.param.log_param.base)
         if logarithm == 0:

@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe.layers.base import Blobs, Layer
-from torchcaffe.proto import caffe_pb2
 
 
 class LRN(Layer):
@@ -29,7 +29,7 @@ class LRN(Layer):
         """Read the parameters.
 
         Raises:
-            FoolCaffeError: an even size, or in place.
+            CaffeError: an even size, or in place.
         """
         param = self.param.lrn_param
         if param.local_size % 2 == 0:
@@ -43,7 +43,7 @@ class LRN(Layer):
         """The bottom's shape.
 
         Raises:
-            FoolCaffeError: not four axes.
+            CaffeError: not four axes.
         """
         if bottom[0].num_axes != 4:
             raise self.fail(f"a bottom of shape {bottom[0].shape} has other than 4 axes", "N x C x H x W")

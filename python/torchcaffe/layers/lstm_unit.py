@@ -25,7 +25,7 @@ class LSTMUnit(Layer):
         """c₀'s shape, twice.
 
         Raises:
-            FoolCaffeError: the bottoms do not go together.
+            CaffeError: the bottoms do not go together.
         """
         cell, gates, cont = (blob.shape for blob in bottom)
         if (
@@ -55,7 +55,7 @@ class LSTMUnit(Layer):
         """By hand.
 
         Raises:
-            FoolCaffeError: cont's gradient is asked for.
+            CaffeError: cont's gradient is asked for.
         """
         if propagate_down[2]:
             raise self.fail("cannot backpropagate to its sequence indicators (bottom 2)", "feed them from a data layer")

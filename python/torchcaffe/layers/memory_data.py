@@ -28,7 +28,7 @@ class MemoryData(Layer):
         """Shape the tops.
 
         Raises:
-            FoolCaffeError: a dimension is missing.
+            CaffeError: a dimension is missing.
         """
         param = self.param.memory_data_param
         self._shape = (param.batch_size, param.channels, param.height, param.width)
@@ -48,7 +48,7 @@ class MemoryData(Layer):
             labels: float32, C-contiguous, n × 1 × 1 × 1.
 
         Raises:
-            FoolCaffeError: they are not that.
+            CaffeError: they are not that.
         """
         for array, what in ((data, "data"), (labels, "labels")):
             if not isinstance(array, np.ndarray) or array.dtype != np.float32:
@@ -77,7 +77,7 @@ class MemoryData(Layer):
         """The next batch, around and around.
 
         Raises:
-            FoolCaffeError: there are no arrays yet.
+            CaffeError: there are no arrays yet.
         """
         if self._data is None:
             raise self.fail("needs to be initialized", "call net.set_input_arrays(data, labels) first")

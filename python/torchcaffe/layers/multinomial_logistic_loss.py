@@ -22,7 +22,7 @@ class MultinomialLogisticLoss(LossLayer):
         """A scalar.
 
         Raises:
-            FoolCaffeError: not one label an example.
+            CaffeError: not one label an example.
         """
         super().reshape(bottom, top)
         if bottom[0].num_axes < 1 or bottom[1].count != bottom[0].shape[0]:

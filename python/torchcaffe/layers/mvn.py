@@ -24,7 +24,7 @@ class MVN(Layer):
         """N × C × H × W.
 
         Raises:
-            FoolCaffeError: more than four axes.
+            CaffeError: more than four axes.
         """
         shape = [bottom[0].legacy_dim(i) for i in range(4)]
         rows = shape[0] if self.param.mvn_param.across_channels else shape[0] * shape[1]

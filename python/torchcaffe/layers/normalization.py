@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from torchcaffe.proto import caffe_pb2
+from caffefiles.proto import caffe_pb2
 
 _LossParameter = caffe_pb2.LossParameter
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe import common
 from torchcaffe.layers.base import Blobs
 from torchcaffe.layers.function import FunctionLayer
-from torchcaffe.proto import caffe_pb2
 
 _Param = caffe_pb2.PoolingParameter
 _LOWEST = torch.finfo(torch.float32).min
@@ -43,7 +43,7 @@ class Pooling(FunctionLayer):
         """Check the parameters.
 
         Raises:
-            FoolCaffeError: a window given twice, not at all, or with a pad as large as itself.
+            CaffeError: a window given twice, not at all, or with a pad as large as itself.
         """
         param = self.param.pooling_param
         if len(top) > 1 and param.pool != _Param.MAX:
@@ -62,7 +62,7 @@ class Pooling(FunctionLayer):
         """The rule above.
 
         Raises:
-            FoolCaffeError: not four axes, or a window that does not fit.
+            CaffeError: not four axes, or a window that does not fit.
         """
         if bottom[0].num_axes != 4:
             raise self.fail(f"a bottom of shape {bottom[0].shape} has other than 4 axes", "N x C x H x W")

@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe.layers.base import Blobs
 from torchcaffe.layers.function import FunctionLayer
-from torchcaffe.proto import caffe_pb2
 
 
 class PReLU(FunctionLayer):
@@ -27,7 +27,7 @@ class PReLU(FunctionLayer):
         """Make a.
 
         Raises:
-            FoolCaffeError: the bottom has no channels.
+            CaffeError: the bottom has no channels.
         """
         param = self.param.prelu_param
         if bottom[0].num_axes < 2:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from foolcaffe.errors import nearest
+from caffefiles.errors import nearest
 from torchcaffe import common
 from torchcaffe.layers.base import Blobs, Layer
 
@@ -39,7 +39,7 @@ class Python(Layer):
         """Import the module, make the object, call its setup.
 
         Raises:
-            FoolCaffeError: the module cannot be found, or has no such class.
+            CaffeError: the module cannot be found, or has no such class.
         """
         from torchcaffe import pycaffe
 

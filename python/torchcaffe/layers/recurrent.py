@@ -40,7 +40,7 @@ class RecurrentLayer(FunctionLayer):
         """Make the parameters.
 
         Raises:
-            FoolCaffeError: no num_output, or bottoms of the wrong numbers of axes.
+            CaffeError: no num_output, or bottoms of the wrong numbers of axes.
         """
         param = self.param.recurrent_param
         if not param.num_output:
@@ -86,7 +86,7 @@ class RecurrentLayer(FunctionLayer):
         """T × N × D, and 1 × N × D for each exposed state.
 
         Raises:
-            FoolCaffeError: the bottoms do not go together, or x has other features than at first.
+            CaffeError: the bottoms do not go together, or x has other features than at first.
         """
         self._check(bottom)
         if bottom[0].count_between(2) != self._features:

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import torch
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe.layers.base import Blobs
 from torchcaffe.layers.function import FunctionLayer
-from torchcaffe.proto import caffe_pb2
 
 _Param = caffe_pb2.ReductionParameter
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from foolcaffe.errors import FoolCaffeError, nearest
+from caffefiles.errors import CaffeError, nearest
 from torchcaffe.layers.absval import AbsVal
 from torchcaffe.layers.accuracy import Accuracy
 from torchcaffe.layers.argmax import ArgMax
@@ -141,11 +141,11 @@ def create_layer(
     """The layer that a LayerParameter describes, not yet set up.
 
     Raises:
-        FoolCaffeError: its type is unknown.
+        CaffeError: its type is unknown.
     """
     if param.type not in LAYERS:
         known = ", ".join(sorted(LAYERS))
-        raise FoolCaffeError(
+        raise CaffeError(
             f"layer {param.name!r}: unknown layer type {param.type!r}",
             "\n".join(filter(None, [nearest(param.type, LAYERS), f"known types: {known}"])),
         )

@@ -17,7 +17,7 @@ class Reshape(SharingLayer):
         """The axes before, the new ones, those after.
 
         Raises:
-            FoolCaffeError: several −1, an axis out of range, a 0 without an axis to copy, or other than as many values.
+            CaffeError: several −1, an axis out of range, a 0 without an axis to copy, or other than as many values.
         """
         param, old = self.param.reshape_param, bottom[0].shape
         start = param.axis if param.axis >= 0 else len(old) + param.axis + 1

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import torch
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe.layers.base import Blobs, Layer
 from torchcaffe.layers.broadcast import along, fold, operand_shape
-from torchcaffe.proto import caffe_pb2
 
 
 class Scale(Layer):
@@ -27,7 +27,7 @@ class Scale(Layer):
         """Make s and b.
 
         Raises:
-            FoolCaffeError: the bottom has not so many axes.
+            CaffeError: the bottom has not so many axes.
         """
         param = self.param.scale_param
         filler = param.filler if param.HasField("filler") else caffe_pb2.FillerParameter(type="constant", value=1)
@@ -41,7 +41,7 @@ class Scale(Layer):
         """The bottom's shape.
 
         Raises:
-            FoolCaffeError: s does not fit it, or the bias does not fit s.
+            CaffeError: s does not fit it, or the bias does not fit s.
         """
         self._scale = bottom[1] if len(bottom) > 1 else self.blobs[0]
         self._bias = self.blobs[-1] if self.param.scale_param.bias_term else None

@@ -22,7 +22,7 @@ class SharingLayer(Layer):
         """Take the memory.
 
         Raises:
-            FoolCaffeError: the top is the bottom, or the shape does not follow.
+            CaffeError: the top is the bottom, or the shape does not follow.
         """
         self.refuse_in_place(bottom, top)
         top[0].reshape(*self.shape(bottom))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe.layers.base import Blobs, LossLayer
 from torchcaffe.layers.normalization import mode, normalizer
-from torchcaffe.proto import caffe_pb2
 
 
 class SigmoidCrossEntropyLoss(LossLayer):
@@ -30,7 +30,7 @@ class SigmoidCrossEntropyLoss(LossLayer):
         """A scalar.
 
         Raises:
-            FoolCaffeError: not one target a score.
+            CaffeError: not one target a score.
         """
         super().reshape(bottom, top)
         if bottom[0].count != bottom[1].count:

@@ -24,7 +24,7 @@ class Slice(Layer):
         """Check the parameters.
 
         Raises:
-            FoolCaffeError: both names of the axis are given; a top is a bottom.
+            CaffeError: both names of the axis are given; a top is a bottom.
         """
         if len(top) > 1:
             self.refuse_in_place(bottom, top)
@@ -35,7 +35,7 @@ class Slice(Layer):
         """The parts' shapes.
 
         Raises:
-            FoolCaffeError: the points do not rise within the axis, are too few or many, or the tops do not divide it.
+            CaffeError: the points do not rise within the axis, are too few or many, or the tops do not divide it.
         """
         param = self.param.slice_param
         self._axis = bottom[0].canonical_axis(param.slice_dim if param.HasField("slice_dim") else param.axis)

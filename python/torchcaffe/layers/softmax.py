@@ -20,7 +20,7 @@ class Softmax(FunctionLayer):
         """The bottom's shape.
 
         Raises:
-            FoolCaffeError: there is no such axis.
+            CaffeError: there is no such axis.
         """
         bottom[0].canonical_axis(self.param.softmax_param.axis)
         top[0].reshape_like(bottom[0])

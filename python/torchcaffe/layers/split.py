@@ -20,7 +20,7 @@ class Split(Layer):
         """All tops have the bottom's shape.
 
         Raises:
-            FoolCaffeError: a top is the bottom.
+            CaffeError: a top is the bottom.
         """
         self.refuse_in_place(bottom, top)
         for blob in top:

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import torch
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe.layers.base import Blobs
 from torchcaffe.layers.function import FunctionLayer
 from torchcaffe.layers.pooling import Pooling
-from torchcaffe.proto import caffe_pb2
 
 
 class SPP(FunctionLayer):
@@ -28,7 +28,7 @@ class SPP(FunctionLayer):
         """Check the parameters.
 
         Raises:
-            FoolCaffeError: no levels.
+            CaffeError: no levels.
         """
         if not self.param.spp_param.pyramid_height:
             raise self.fail("spp_param.pyramid_height must be positive")
@@ -37,7 +37,7 @@ class SPP(FunctionLayer):
         """The shape above.
 
         Raises:
-            FoolCaffeError: not four axes, or more bins than the plane can be cut into.
+            CaffeError: not four axes, or more bins than the plane can be cut into.
         """
         if bottom[0].num_axes != 4:
             raise self.fail(f"a bottom of shape {bottom[0].shape} has other than 4 axes", "N x C x H x W")

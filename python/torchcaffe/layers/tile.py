@@ -20,7 +20,7 @@ class Tile(FunctionLayer):
         """``tiles`` times as long along the axis.
 
         Raises:
-            FoolCaffeError: tiles is missing or not positive.
+            CaffeError: tiles is missing or not positive.
         """
         param = self.param.tile_param
         if param.tiles < 1:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from foolcaffe.errors import FoolCaffeError, os_error_message
+from caffefiles.errors import CaffeError, os_error_message
 from torchcaffe import common
 from torchcaffe.data import images
 from torchcaffe.data.prefetch import Prefetcher
@@ -45,7 +45,7 @@ class WindowData(Layer):
         """Read the window file, shape the tops, start reading ahead.
 
         Raises:
-            FoolCaffeError: the window file, the mean or the parameters are not usable.
+            CaffeError: the window file, the mean or the parameters are not usable.
         """
         param, crop = self.param.window_data_param, self.param.transform_param.crop_size
         if not param.batch_size:
@@ -165,7 +165,7 @@ class _Batches:
         path = self._paths[number]
         try:
             return images.decode(self._cache[number], f"the image {path!r}", True) if self._cache else images.read(path)
-        except FoolCaffeError as error:
+        except CaffeError as error:
             raise self._fail(error.message, f"it is in the window file {self._param.source!r}") from None
 
     def _read_file(self, path: str) -> bytes:

@@ -1,6 +1,6 @@
 """Caffe's Python module: ``import torchcaffe.pycaffe as caffe``, or ``torchcaffe.install()`` and ``import caffe``.
 
-Names, arguments and results are pycaffe's. What made real Caffe abort the process raises FoolCaffeError here.
+Names, arguments and results are pycaffe's. What made real Caffe abort the process raises CaffeError here.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 import sys
 
 import torchcaffe
-from foolcaffe.errors import FoolCaffeError
-from torchcaffe import common, proto
+from caffefiles import proto
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
+from torchcaffe import common
 from torchcaffe.common import set_device, set_mode_cpu, set_mode_gpu, set_solver_rank, solver_count, solver_rank
-from torchcaffe.proto import caffe_pb2
 from torchcaffe.pycaffe import classifier as classifier
 from torchcaffe.pycaffe import coord_map, detector, draw, io, net_spec
 from torchcaffe.pycaffe.blob import Blob, BlobVec, Layer
@@ -114,12 +115,12 @@ def install() -> None:
     """Let ``import caffe`` mean this module from now on, ``caffe.io``, ``caffe.proto.caffe_pb2`` and so on too.
 
     Raises:
-        FoolCaffeError: another caffe has been imported already.
+        CaffeError: another caffe has been imported already.
     """
     ours = sys.modules[__name__]
     found = sys.modules.get("caffe")
     if found is not None and found is not ours:
-        raise FoolCaffeError(
+        raise CaffeError(
             f"another caffe is imported already: {getattr(found, '__file__', found)}",
             "call torchcaffe.install() before anything imports caffe",
         )

@@ -55,7 +55,7 @@ class Blob:
         """Change the shape; values are kept where memory need not grow.
 
         Raises:
-            FoolCaffeError: no blob can have that shape.
+            CaffeError: no blob can have that shape.
         """
         self._blob.reshape(*shape)
 

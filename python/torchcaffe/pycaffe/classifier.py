@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from torchcaffe.proto import caffe_pb2
+from caffefiles.proto import caffe_pb2
 from torchcaffe.pycaffe import io
 from torchcaffe.pycaffe.net import Net, PathLike
 

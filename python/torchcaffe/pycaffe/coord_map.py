@@ -10,7 +10,7 @@ from typing import Any, Optional, Tuple  # noqa: UP035
 
 import numpy as np
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
 from torchcaffe.pycaffe.net_spec import Function, Top, layers
 
 Map = Tuple[Optional[int], Any, Any]  # noqa: UP006 - evaluated by Python 3.9
@@ -40,25 +40,25 @@ PASS_THROUGH_LAYERS = [
 """Types whose tops lie where their bottoms do."""
 
 
-class UndefinedMapException(FoolCaffeError):
+class UndefinedMapException(CaffeError):
     """The layer's tops lie nowhere in its bottoms (InnerProduct, say)."""
 
     def __init__(self, message: str = "this layer's coordinates are not mapped", hint: str = "") -> None:
         super().__init__(message, hint)
 
 
-class AxisMismatchException(FoolCaffeError):
+class AxisMismatchException(CaffeError):
     """Two maps begin at different axes."""
 
     def __init__(self, message: str = "the maps begin at different axes", hint: str = "") -> None:
         super().__init__(message, hint)
 
 
-class UnconnectedError(FoolCaffeError, RuntimeError):
+class UnconnectedError(CaffeError, RuntimeError):
     """No spatial layers lead from one blob to the other."""
 
 
-class CropError(FoolCaffeError, AssertionError):
+class CropError(CaffeError, AssertionError):
     """No crop aligns the blobs."""
 
 

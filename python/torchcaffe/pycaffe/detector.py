@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from torchcaffe.proto import caffe_pb2
+from caffefiles.proto import caffe_pb2
 from torchcaffe.pycaffe import io
 from torchcaffe.pycaffe.classifier import make_transformer
 from torchcaffe.pycaffe.errors import CaffeRuntimeError
@@ -71,7 +71,7 @@ class Detector(Net):
         """Scores of windows that selective search proposes; needs the module ``selective_search_ijcv_with_python``.
 
         Raises:
-            FoolCaffeError: the module is not there.
+            CaffeError: the module is not there.
         """
         try:
             import selective_search_ijcv_with_python as selective_search  # type: ignore[import-not-found]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe.net_filter import meets
-from torchcaffe.proto import caffe_pb2
 from torchcaffe.pycaffe.errors import CaffeRuntimeError
 from torchcaffe.pycaffe.net import PathLike
 
@@ -96,7 +96,7 @@ def get_pydot_graph(
         display_lrm: write the learning rates.
 
     Raises:
-        FoolCaffeError: pydot is not installed.
+        CaffeError: pydot is not installed.
     """
     pydot = _pydot()
     graph = pydot.Dot(caffe_net.name or "Net", graph_type="digraph", rankdir=rankdir)
@@ -147,7 +147,7 @@ def draw_net(
     """The picture's bytes in a format that Graphviz writes.
 
     Raises:
-        FoolCaffeError: pydot or Graphviz is not installed.
+        CaffeError: pydot or Graphviz is not installed.
     """
     graph = get_pydot_graph(caffe_net, rankdir, phase=phase, display_lrm=display_lrm)
     if ext in ("raw", "dot"):
@@ -164,7 +164,7 @@ def draw_net_to_file(
     """Write the picture; the file name's end says in which format.
 
     Raises:
-        FoolCaffeError: pydot or Graphviz is not installed.
+        CaffeError: pydot or Graphviz is not installed.
     """
     path = Path(filename)
     path.write_bytes(draw_net(caffe_net, rankdir, path.suffix[1:] or "png", phase, display_lrm))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
 
 
-class CaffeRuntimeError(FoolCaffeError, RuntimeError):
+class CaffeRuntimeError(CaffeError, RuntimeError):
     """Where pycaffe raises RuntimeError: a file that cannot be opened, arrays that do not fit a MemoryData layer."""
 
 
-class CaffeValueError(FoolCaffeError, ValueError):
+class CaffeValueError(CaffeError, ValueError):
     """Where NumPy or pycaffe raise ValueError or a bare Exception: arrays that do not fit."""

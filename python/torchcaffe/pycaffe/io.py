@@ -9,7 +9,7 @@ from typing import Any, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from torchcaffe.proto import caffe_pb2 as caffe_pb2
+from caffefiles.proto import caffe_pb2 as caffe_pb2
 from torchcaffe.pycaffe.errors import CaffeRuntimeError, CaffeValueError
 
 PathLike = Union[str, "os.PathLike[str]"]
@@ -60,9 +60,9 @@ def blobprotovector_str_to_arraylist(str: bytes) -> list[Array]:
     """The arrays of a serialized BlobProtoVector.
 
     Raises:
-        FoolCaffeError: it is none.
+        CaffeError: it is none.
     """
-    from torchcaffe.prototxt import parse_binary
+    from caffefiles.prototxt import parse_binary
 
     vector = parse_binary(str, caffe_pb2.BlobProtoVector(), "the BlobProtoVector")
     return [blobproto_to_array(blob) for blob in vector.blobs]
@@ -111,7 +111,7 @@ def load_image(filename: PathLike, color: bool = True, as_grey: bool = False) ->
         as_grey: the older name of ``color=False``.
 
     Raises:
-        FoolCaffeError: there is no such file, or it is no image (also a RuntimeError).
+        CaffeError: there is no such file, or it is no image (also a RuntimeError).
     """
     import skimage.color
     import skimage.util

@@ -12,8 +12,8 @@ from typing import Any, Callable, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from foolcaffe.errors import FoolCaffeError, nearest
-from torchcaffe import prototxt
+from caffefiles import prototxt
+from caffefiles.errors import CaffeError, nearest
 from torchcaffe.net import Net as CoreNet
 from torchcaffe.pycaffe.blob import Blob, BlobVec, Layer
 from torchcaffe.pycaffe.errors import CaffeRuntimeError, CaffeValueError
@@ -34,7 +34,7 @@ class Net:
         weights: a caffemodel, binary or HDF5.
 
     Raises:
-        FoolCaffeError: a file cannot be read, or the net is wrong (also a RuntimeError where the file is missing).
+        CaffeError: a file cannot be read, or the net is wrong (also a RuntimeError where the file is missing).
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class Net:
             live views of the returned blobs' data by name.
 
         Raises:
-            FoolCaffeError: there is no such layer or blob, or the arrays are not the inputs.
+            CaffeError: there is no such layer or blob, or the arrays are not the inputs.
         """
         names = set(self.outputs if end is None else self.top_names[self._known_layer(end)]) | set(blobs or ())
         self._known_blobs(names)
@@ -230,7 +230,7 @@ class Net:
             live views of the gradients by name.
 
         Raises:
-            FoolCaffeError: there is no such layer or blob, or the arrays are not the outputs.
+            CaffeError: there is no such layer or blob, or the arrays are not the outputs.
         """
         names = set(self.inputs if end is None else self.bottom_names[self._known_layer(end)]) | set(diffs or ())
         self._known_blobs(names)
@@ -255,7 +255,7 @@ class Net:
     def _known_blobs(self, names: Iterable[str]) -> None:
         for name in names:
             if name not in self.blobs:
-                raise FoolCaffeError(f"{self._net.source}: there is no blob {name!r}", nearest(name, self.blobs))
+                raise CaffeError(f"{self._net.source}: there is no blob {name!r}", nearest(name, self.blobs))
 
     def _assign(self, name: str, value: Any, side: str, what: str) -> None:
         blob, array = self.blobs[name], np.asarray(value)
@@ -362,7 +362,7 @@ class Net:
             labels: float32, N (or N × 1 × 1 × 1).
 
         Raises:
-            FoolCaffeError: the net's first layer is no MemoryData, or the arrays do not fit it (also a RuntimeError).
+            CaffeError: the net's first layer is no MemoryData, or the arrays do not fit it (also a RuntimeError).
         """
         labels = np.asarray(labels)
         return self._set_input_arrays(data, labels[:, None, None, None] if labels.ndim == 1 else labels)
@@ -377,7 +377,7 @@ class Net:
             )
         try:
             layer.reset(data, labels)
-        except FoolCaffeError as error:
+        except CaffeError as error:
             raise CaffeRuntimeError(error.message, error.hint) from None
 
     # -- weights ---------------------------------------------------------------------------------------------------
@@ -386,7 +386,7 @@ class Net:
         """Take the weights of the layers that have our layers' names, from a binary or HDF5 (``.h5``) caffemodel.
 
         Raises:
-            FoolCaffeError: the file cannot be read, or a layer's blobs differ in number or shape.
+            CaffeError: the file cannot be read, or a layer's blobs differ in number or shape.
         """
         path = os.fspath(filename)
         if path.endswith(".h5"):
@@ -413,7 +413,7 @@ class Net:
         """Take the weights of an HDF5 caffemodel.
 
         Raises:
-            FoolCaffeError: the file cannot be read, or a layer's blobs differ in number or shape.
+            CaffeError: the file cannot be read, or a layer's blobs differ in number or shape.
         """
         from torchcaffe import hdf5
 

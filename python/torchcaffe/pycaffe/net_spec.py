@@ -9,11 +9,11 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from typing import Any
 
-from foolcaffe.errors import FoolCaffeError, nearest
-from torchcaffe.proto import caffe_pb2
+from caffefiles.errors import CaffeError, nearest
+from caffefiles.proto import caffe_pb2
 
 
-class SpecError(FoolCaffeError, AttributeError, TypeError, ValueError):
+class SpecError(CaffeError, AttributeError, TypeError, ValueError):
     """A layer that cannot be written as a prototxt (pycaffe raises one of these, by protobuf's version)."""
 
 
@@ -52,7 +52,7 @@ def assign_proto(proto: Any, name: str, val: Any) -> None:
     """Set a field: a dict fills a message, a list a repeated field (a single value is a list of one).
 
     Raises:
-        FoolCaffeError: there is no such field, or the value is of another type (also an AttributeError, a TypeError and
+        CaffeError: there is no such field, or the value is of another type (also an AttributeError, a TypeError and
             a ValueError).
     """
     known = proto.DESCRIPTOR.fields_by_name
@@ -202,7 +202,7 @@ class NetSpec:
         """The NetParameter of all named tops and what they come from.
 
         Raises:
-            FoolCaffeError: a layer's parameter does not exist or is of another type.
+            CaffeError: a layer's parameter does not exist or is of another type.
         """
         return _net(self.tops.values(), {top: name for name, top in self.tops.items()})
 

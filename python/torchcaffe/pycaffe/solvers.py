@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 from typing import Any, Callable, ClassVar, Union
 
-from foolcaffe.errors import FoolCaffeError, nearest
+from caffefiles.errors import CaffeError, nearest
+from caffefiles.prototxt import read_solver
 from torchcaffe import common
-from torchcaffe.prototxt import read_solver
 from torchcaffe.pycaffe.errors import CaffeRuntimeError
 from torchcaffe.pycaffe.net import Net
 from torchcaffe.solvers.lr_policy import learning_rate
@@ -24,7 +24,7 @@ class Solver:
         filename: the solver's prototxt.
 
     Raises:
-        FoolCaffeError: a file cannot be read, the solver or a net is wrong.
+        CaffeError: a file cannot be read, the solver or a net is wrong.
     """
 
     kind: ClassVar[str] = ""
@@ -143,13 +143,13 @@ def get_solver(filename: PathLike) -> Solver:
     """The solver of the type that its prototxt names.
 
     Raises:
-        FoolCaffeError: a file cannot be read, the type is unknown, the solver or a net is wrong.
+        CaffeError: a file cannot be read, the type is unknown, the solver or a net is wrong.
     """
     if not Path(filename).is_file():
         raise CaffeRuntimeError(f"Could not open file {os.fspath(filename)}")
     kind = read_solver(filename).type
     if kind not in _CLASSES:
-        raise FoolCaffeError(
+        raise CaffeError(
             f"{os.fspath(filename)}: unknown solver type {kind!r}",
             nearest(kind, _CLASSES) or f"known: {', '.join(_CLASSES)}",
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from torchcaffe.prototxt import PathLike
+from caffefiles.prototxt import PathLike
 from torchcaffe.solvers.sgd import AdaptiveSolver
 
 
@@ -14,7 +14,7 @@ class AdaGradSolver(AdaptiveSolver):
     """s ← s + g², w ← w − r·g / (√s + delta).
 
     Raises:
-        FoolCaffeError: a momentum is given.
+        CaffeError: a momentum is given.
     """
 
     def __init__(self, param: Any, source: PathLike = "<solver>", **net_options: Any) -> None:

@@ -8,9 +8,9 @@ from typing import Any, Callable
 
 import torch
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
+from caffefiles.prototxt import PathLike
 from torchcaffe import common, log
-from torchcaffe.prototxt import PathLike
 from torchcaffe.solvers import snapshot
 from torchcaffe.solvers.nets import make_test_nets, train_net
 from torchcaffe.solvers.smoothing import SmoothedLoss
@@ -24,12 +24,12 @@ class Solver:
     """The loop; a subclass brings :meth:`apply_update` and ``history``.
 
     Args:
-        param: an upgraded SolverParameter (:func:`torchcaffe.prototxt.read_solver`).
+        param: an upgraded SolverParameter (:func:`caffefiles.prototxt.read_solver`).
         source: where it came from, for errors.
         net_options: passed on to :class:`~torchcaffe.net.Net` (device, dtype).
 
     Raises:
-        FoolCaffeError: the solver or a net is wrong, or snapshots could not be written.
+        CaffeError: the solver or a net is wrong, or snapshots could not be written.
     """
 
     def __init__(self, param: Any, source: PathLike = "<solver>", **net_options: Any) -> None:
@@ -60,9 +60,9 @@ class Solver:
         self._displayed, self._since = 0, time.perf_counter()
         log.info("solver.cpp:57", "Solver scaffolding done.")
 
-    def fail(self, message: str, hint: str = "") -> FoolCaffeError:
+    def fail(self, message: str, hint: str = "") -> CaffeError:
         """An error that names the solver's file, to be raised."""
-        return FoolCaffeError(f"{self.source}: {message}", hint)
+        return CaffeError(f"{self.source}: {message}", hint)
 
     @property
     def smoothed_loss(self) -> float:
@@ -73,7 +73,7 @@ class Solver:
         """Train until ``max_iter``, or until :attr:`action` says stop; snapshot, test and display when due.
 
         Raises:
-            FoolCaffeError: the snapshot to go on from is wrong, a record is damaged, ...
+            CaffeError: the snapshot to go on from is wrong, a record is damaged, ...
         """
         log.info("solver.cpp:289", "Solving %s", self.net.name)
         log.info("solver.cpp:290", "Learning Rate Policy: %s", self.param.lr_policy)
@@ -157,7 +157,7 @@ class Solver:
         """Change the net's parameters by their gradients, which hold the sum over iter_size batches; count it.
 
         Raises:
-            FoolCaffeError: the learning rate's policy is wrong.
+            CaffeError: the learning rate's policy is wrong.
         """
         raise NotImplementedError(f"{type(self).__name__}.apply_update")
 
@@ -169,7 +169,7 @@ class Solver:
         """Go on from a ``.solverstate`` or ``.solverstate.h5``; data layers begin anew.
 
         Raises:
-            FoolCaffeError: it, or the weights that it names, cannot be used with this solver.
+            CaffeError: it, or the weights that it names, cannot be used with this solver.
         """
         snapshot.restore(self, path)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from foolcaffe.errors import FoolCaffeError, nearest
+from caffefiles.errors import CaffeError, nearest
 
 POLICIES = ("fixed", "step", "exp", "inv", "multistep", "poly", "sigmoid")
 
@@ -21,7 +21,7 @@ def learning_rate(param: Any, iteration: int, current_step: int) -> tuple[float,
         current_step: as returned by the last call (0 at first); multistep advances it by at most one a call.
 
     Raises:
-        FoolCaffeError: the policy is unknown or lacks what it needs.
+        CaffeError: the policy is unknown or lacks what it needs.
     """
     _check(param)
     base, gamma, power = np.float32(param.base_lr), float(np.float32(param.gamma)), float(np.float32(param.power))
@@ -54,10 +54,10 @@ def _check(param: Any) -> None:
     policy = param.lr_policy
     if policy not in POLICIES:
         known = nearest(policy, POLICIES) or f"known: {', '.join(POLICIES)}"
-        raise FoolCaffeError(f"unknown lr_policy {policy!r}", known)
+        raise CaffeError(f"unknown lr_policy {policy!r}", known)
     if policy not in ("fixed", "poly") and param.gamma < 0:
-        raise FoolCaffeError(f"lr_policy {policy!r}: gamma {param.gamma:g} is negative")
+        raise CaffeError(f"lr_policy {policy!r}: gamma {param.gamma:g} is negative")
     if policy in ("step", "sigmoid") and param.stepsize < 1:
-        raise FoolCaffeError(f"lr_policy {policy!r} needs a stepsize of at least 1")
+        raise CaffeError(f"lr_policy {policy!r} needs a stepsize of at least 1")
     if policy == "poly" and param.max_iter < 1:
-        raise FoolCaffeError("lr_policy 'poly' needs a max_iter of at least 1")
+        raise CaffeError("lr_policy 'poly' needs a max_iter of at least 1")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import read_net
 from torchcaffe import log
 from torchcaffe.net import Net
 from torchcaffe.net_log import log_net, log_state
-from torchcaffe.proto import caffe_pb2
-from torchcaffe.prototxt import read_net
 from torchcaffe.weights import load_weights
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def train_net(solver: Solver) -> Net:
     """The net to be trained, with the solver's ``weights`` loaded.
 
     Raises:
-        FoolCaffeError: not exactly one is given, or it is wrong.
+        CaffeError: not exactly one is given, or it is wrong.
     """
     given = [name for name in _TRAIN_FIELDS if solver.param.HasField(name)]
     if len(given) != 1:
@@ -63,7 +63,7 @@ def make_test_nets(solver: Solver) -> list[Net]:
     """The nets to be tested, one for each ``test_iter``.
 
     Raises:
-        FoolCaffeError: their number, or one of them, is wrong.
+        CaffeError: their number, or one of them, is wrong.
     """
     param, count = solver.param, len(solver.param.test_iter)
     sources = [_Source(solver, "test_net_param", net) for net in param.test_net_param]
@@ -100,7 +100,7 @@ def _make(solver: Solver, source: _Source, phase: int, wanted: list[Any]) -> Net
     log_state(param)
     try:
         net = Net(param, source.name, **solver.net_options)
-    except FoolCaffeError as error:
+    except CaffeError as error:
         raise solver.fail(error.message, error.hint) from None
     log_net(net)
     for paths in solver.param.weights:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from foolcaffe.errors import FoolCaffeError, nearest
-from torchcaffe.prototxt import PathLike, read_solver
+from caffefiles.errors import CaffeError, nearest
+from caffefiles.prototxt import PathLike, read_solver
 from torchcaffe.solvers.adadelta import AdaDeltaSolver
 from torchcaffe.solvers.adagrad import AdaGradSolver
 from torchcaffe.solvers.adam import AdamSolver
@@ -28,7 +28,7 @@ def get_solver(path: PathLike, **net_options: Any) -> Solver:
     """The solver of a prototxt.
 
     Raises:
-        FoolCaffeError: the file, the solver's type or a net is wrong.
+        CaffeError: the file, the solver's type or a net is wrong.
     """
     return make_solver(read_solver(path), path, **net_options)
 
@@ -37,9 +37,9 @@ def make_solver(param: Any, path: PathLike = "<solver>", **net_options: Any) -> 
     """The solver of an upgraded SolverParameter.
 
     Raises:
-        FoolCaffeError: its type or a net is wrong.
+        CaffeError: its type or a net is wrong.
     """
     if param.type not in SOLVERS:
         known = f"known: {', '.join(sorted(SOLVERS))}"
-        raise FoolCaffeError(f"{path}: unknown solver type {param.type!r}", nearest(param.type, SOLVERS) or known)
+        raise CaffeError(f"{path}: unknown solver type {param.type!r}", nearest(param.type, SOLVERS) or known)
     return SOLVERS[param.type](param, path, **net_options)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from torchcaffe.prototxt import PathLike
+from caffefiles.prototxt import PathLike
 from torchcaffe.solvers.sgd import AdaptiveSolver
 
 
@@ -14,7 +14,7 @@ class RMSPropSolver(AdaptiveSolver):
     """s ← ρ·s + (1 − ρ)·g², w ← w − r·g / (√s + delta), with ρ = rms_decay.
 
     Raises:
-        FoolCaffeError: a momentum is given, or rms_decay is outside 0 <= ρ < 1.
+        CaffeError: a momentum is given, or rms_decay is outside 0 <= ρ < 1.
     """
 
     def __init__(self, param: Any, source: PathLike = "<solver>", **net_options: Any) -> None:

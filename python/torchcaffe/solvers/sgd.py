@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from caffefiles.prototxt import PathLike
 from torchcaffe import log
-from torchcaffe.prototxt import PathLike
 from torchcaffe.solvers.base import Solver
 from torchcaffe.solvers.fused import momentum_step
 from torchcaffe.solvers.lr_policy import learning_rate
@@ -30,7 +30,7 @@ class SGDSolver(Solver):
         """The rate of the present iteration.
 
         Raises:
-            FoolCaffeError: the policy is unknown or lacks what it needs.
+            CaffeError: the policy is unknown or lacks what it needs.
         """
         before = self.current_step
         rate, self.current_step = learning_rate(self.param, self.iter, before)
@@ -112,7 +112,7 @@ class AdaptiveSolver(SGDSolver):
         raise NotImplementedError(f"{type(self).__name__}.direction")
 
     def refuse_momentum(self) -> None:
-        """Raise FoolCaffeError if a momentum is given."""
+        """Raise CaffeError if a momentum is given."""
         if self.param.momentum:
             raise self.fail(
                 f"Momentum cannot be used with {self.param.type} (momentum: {self.param.momentum:g})", "remove it"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from foolcaffe.errors import FoolCaffeError
-from foolcaffe.files import atomic_path
+from caffefiles.errors import CaffeError
+from caffefiles.files import atomic_path
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import PathLike, read_binary, save_binary
 from torchcaffe import common, log
 from torchcaffe.blob import Blob
-from torchcaffe.proto import caffe_pb2
-from torchcaffe.prototxt import PathLike, read_binary, save_binary
 from torchcaffe.weights import load_weights, save_weights
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def check_writable(solver: Solver) -> None:
     """Find out before the training whether snapshots can be written.
 
     Raises:
-        FoolCaffeError: they cannot.
+        CaffeError: they cannot.
     """
     param = solver.param
     if not param.snapshot or common.solver_rank():
@@ -53,7 +53,7 @@ def write(solver: Solver) -> None:
     """Write the weights, then the state that names them.
 
     Raises:
-        FoolCaffeError: there is no snapshot_prefix.
+        CaffeError: there is no snapshot_prefix.
         OSError: a file cannot be written.
     """
     if common.solver_rank():
@@ -95,13 +95,13 @@ def restore(solver: Solver, path: PathLike) -> None:
     """Take the iteration, the weights and the history of a snapshot; nothing is changed if one of them is wrong.
 
     Raises:
-        FoolCaffeError: the state or its weights cannot be read, or do not fit this solver.
+        CaffeError: the state or its weights cannot be read, or do not fit this solver.
     """
     path = os.fspath(path)
     hdf5 = path.endswith(".h5")
     iteration, weights, step, histories = (_read_hdf5 if hdf5 else _read_binary)(solver, path)
     if weights and not Path(weights).is_file():
-        raise FoolCaffeError(
+        raise CaffeError(
             f"{path}: there is no file {weights!r}, which holds its weights",
             f"the path is relative to the folder that was trained in; now it is {Path.cwd()}",
         )
@@ -117,7 +117,7 @@ def restore(solver: Solver, path: PathLike) -> None:
 
 def _check_count(solver: Solver, path: str, count: int) -> None:
     if count != len(solver.history):
-        raise FoolCaffeError(
+        raise CaffeError(
             f"{path}: Incorrect length of history blobs: {count}, this solver ({solver.param.type}) has "
             f"{len(solver.history)}",
             "was it written by another type of solver, or for another net?",
@@ -132,8 +132,8 @@ def _read_binary(solver: Solver, path: str) -> tuple[int, str, int, list[Any]]:
         blob = Blob(ours.shape, ours.dtype)
         try:
             blob.from_proto(proto, reshape=False)
-        except FoolCaffeError as error:
-            raise FoolCaffeError(f"{path}: history {i}: {error.message}", "was it written for another net?") from None
+        except CaffeError as error:
+            raise CaffeError(f"{path}: history {i}: {error.message}", "was it written for another net?") from None
         histories.append(blob.array)
     return state.iter, state.learned_net, state.current_step, histories
 
@@ -144,7 +144,7 @@ def _read_hdf5(solver: Solver, path: str) -> tuple[int, str, int, list[Any]]:
     with hdf5.opened(path) as file:
         for name in ("iter", "learned_net", "current_step"):
             if name not in file:
-                raise FoolCaffeError(f"{path} has no /{name}", "a .solverstate.h5 was expected")
+                raise CaffeError(f"{path} has no /{name}", "a .solverstate.h5 was expected")
         weights = os.fsdecode(bytes(np.asarray(file["learned_net"][()]).item()).split(b"\0")[0])
         numbers = [int(np.asarray(file[name][()]).ravel()[0]) for name in ("iter", "current_step")]
         group = hdf5.group_of(file, "history", path)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.database import open_database
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import save_binary
 from torchcaffe import log
-from torchcaffe.data.database import open_database
 from torchcaffe.data.datum import Record, read_datum
-from torchcaffe.proto import caffe_pb2
-from torchcaffe.prototxt import save_binary
 from torchcaffe.tools import flags
 from torchcaffe.tools.program import CheckError, run
 
@@ -33,7 +33,7 @@ def mean_image(database: str, backend: str = "lmdb") -> NDArray[np.float32]:
     """The mean of all records, channels × height × width.
 
     Raises:
-        FoolCaffeError: the database cannot be read, or its records differ in size.
+        CaffeError: the database cannot be read, or its records differ in size.
     """
     reader = open_database(database, BACKENDS[backend])
     log.info("db_lmdb.cpp:35" if backend == "lmdb" else "db_leveldb.cpp:18", "Opened %s %s", backend, database)
@@ -57,7 +57,7 @@ def mean_image(database: str, backend: str = "lmdb") -> NDArray[np.float32]:
     if count % REPORT_EVERY:
         log.info("compute_image_mean.cpp:101", "Processed %d files.", count)
     if total is None:
-        raise FoolCaffeError(f"the database {database!r} has no records")
+        raise CaffeError(f"the database {database!r} has no records")
     return np.asarray(total / np.float32(count))
 
 
@@ -69,7 +69,7 @@ def compute(values: dict[str, Any], database: str, output: str = "") -> int:
     """Compute, write, say each channel's mean; the exit code.
 
     Raises:
-        FoolCaffeError: the database is wrong or the file cannot be written.
+        CaffeError: the database is wrong or the file cannot be written.
     """
     if values["backend"] not in BACKENDS:
         raise CheckError("db.cpp:36", f"Unknown database backend {values['backend']!r} (known: {', '.join(BACKENDS)})")

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from caffefiles.prototxt import read_bytes
 from torchcaffe import log
-from torchcaffe.prototxt import read_bytes
 from torchcaffe.rng import Generator
 from torchcaffe.tools import flags
 from torchcaffe.tools.images import image_datum
@@ -40,7 +40,7 @@ def convert(values: dict[str, Any], root: str, listing: str, database: str) -> i
     """Build the database; the exit code.
 
     Raises:
-        FoolCaffeError: the list cannot be read, or the database is there already or cannot be written.
+        CaffeError: the list cannot be read, or the database is there already or cannot be written.
     """
     lines = read_list(listing)
     if values["shuffle"]:
@@ -62,7 +62,7 @@ def read_list(path: str) -> list[tuple[bytes, int]]:
     """Path and label of each line: what is before the last space, and what C's atoi reads after it.
 
     Raises:
-        FoolCaffeError: the file cannot be read.
+        CaffeError: the file cannot be read.
     """
     lines = read_bytes(path).split(b"\n")
     if not lines[-1]:

@@ -15,7 +15,7 @@ def gpu_ids(asked: str) -> list[int]:
 
     Raises:
         CheckError: it is no list of ids.
-        FoolCaffeError: all are asked for, and there is none.
+        CaffeError: all are asked for, and there is none.
     """
     if not asked:
         return []
@@ -31,7 +31,7 @@ def use(asked: str, precision: str, at: str) -> None:
 
     Raises:
         CheckError: several GPUs, no such precision, or one that the CPU does not have.
-        FoolCaffeError: there is no such GPU.
+        CaffeError: there is no such GPU.
     """
     if precision not in PRECISIONS:
         raise CheckError("caffe.cpp:162", f"--precision {precision}: expected {', '.join(PRECISIONS)}")

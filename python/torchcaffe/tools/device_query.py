@@ -14,7 +14,7 @@ def device_query(flags: dict[str, Any]) -> int:
     """Say what the GPUs of ``-gpu`` are.
 
     Raises:
-        FoolCaffeError: there is none, or no such one.
+        CaffeError: there is none, or no such one.
     """
     log.info("caffe.cpp:138", "Querying GPUs %s", flags["gpu"])
     ids = gpu_ids(flags["gpu"])

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
 from torchcaffe import log
-from torchcaffe.proto import caffe_pb2
 
 _NO_EXIF = (b"\x89PNG", b"BM")
 """Files that Caffe's OpenCV 4.5 looks for no rotation in; a later one does."""
@@ -52,7 +52,7 @@ def image_datum(path: str, label: int, height: int, width: int, color: bool, enc
     A file that has the encoding already, and is not to be resized, is stored as it is.
 
     Raises:
-        FoolCaffeError: OpenCV cannot encode so.
+        CaffeError: OpenCV cannot encode so.
     """
     pixels = read_image(path, height, width, color)
     if pixels is None:
@@ -70,7 +70,7 @@ def image_datum(path: str, label: int, height: int, width: int, color: bool, enc
     except cv2.error:
         done, data = False, np.empty(0, np.uint8)
     if not done:
-        raise FoolCaffeError(f"OpenCV cannot encode {path!r} as {encoding!r}", "give --encode_type jpg or png")
+        raise CaffeError(f"OpenCV cannot encode {path!r} as {encoding!r}", "give --encode_type jpg or png")
     return caffe_pb2.Datum(data=data.tobytes(), label=label, encoded=True)
 
 

@@ -6,11 +6,11 @@ import os
 import sys
 from typing import Callable
 
-from foolcaffe.errors import EXIT_FAILED, EXIT_INTERRUPTED, FoolCaffeError, os_error_message
+from caffefiles.errors import EXIT_FAILED, EXIT_INTERRUPTED, CaffeError, os_error_message
 from torchcaffe.tools import glog
 
 
-class CheckError(FoolCaffeError):
+class CheckError(CaffeError):
     """A failed check of the command line, with its place in Caffe."""
 
     def __init__(self, at: str, message: str) -> None:
@@ -30,7 +30,7 @@ def run(program: str, work: Callable[[], int]) -> int:
             return work()
     except CheckError as error:
         glog.fatal(error.at, f"Check failed: {error.message}")
-    except FoolCaffeError as error:
+    except CaffeError as error:
         hint = f" ({error.hint})" if error.hint else ""
         glog.fatal(f"{program}:1", f"Check failed: {error.message}{hint}")
     except BrokenPipeError:  # whoever read our log is gone

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import read_net
 from torchcaffe import log
 from torchcaffe.net import Net
 from torchcaffe.net_log import log_net, log_state
-from torchcaffe.proto import caffe_pb2
-from torchcaffe.prototxt import read_net
 from torchcaffe.solvers.testing import loss_weights, weighted
 from torchcaffe.tools import device
 from torchcaffe.tools.program import CheckError
@@ -23,7 +23,7 @@ def score(flags: dict[str, Any]) -> int:
 
     Raises:
         CheckError: flags are missing.
-        FoolCaffeError: the net, the weights or the data are wrong.
+        CaffeError: the net, the weights or the data are wrong.
     """
     if not flags["model"]:
         raise CheckError("caffe.cpp:258", "FLAGS_model.size() > 0 (0 vs. 0) Need a model definition to score.")

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
+from caffefiles.proto import caffe_pb2
 from torchcaffe import log
 from torchcaffe.net import Net
-from torchcaffe.proto import caffe_pb2
 from torchcaffe.tools import device
 from torchcaffe.tools.program import CheckError
 from torchcaffe.tools.score import read
@@ -22,7 +22,7 @@ def timing(flags: dict[str, Any]) -> int:
 
     Raises:
         CheckError: flags are missing or wrong.
-        FoolCaffeError: the net or the data are wrong.
+        CaffeError: the net or the data are wrong.
     """
     if not flags["model"]:
         raise CheckError("caffe.cpp:331", "FLAGS_model.size() > 0 (0 vs. 0) Need a model definition to time.")

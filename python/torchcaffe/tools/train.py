@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import read_solver
 from torchcaffe import log
-from torchcaffe.proto import caffe_pb2
-from torchcaffe.prototxt import read_solver
 from torchcaffe.solvers.registry import make_solver
 from torchcaffe.tools import device
 from torchcaffe.tools.program import CheckError
@@ -19,7 +19,7 @@ def train(flags: dict[str, Any]) -> int:
 
     Raises:
         CheckError: flags are missing or contradict each other.
-        FoolCaffeError: the solver, a net, a snapshot or the data is wrong.
+        CaffeError: the solver, a net, a snapshot or the data is wrong.
     """
     if not flags["solver"]:
         raise CheckError("caffe.cpp:167", "FLAGS_solver.size() > 0 (0 vs. 0) Need a solver definition to train.")

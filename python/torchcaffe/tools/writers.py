@@ -8,9 +8,9 @@ from typing import Any
 
 import lmdb
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles import leveldb_reader
+from caffefiles.errors import CaffeError
 from torchcaffe import log
-from torchcaffe.data import leveldb_reader
 from torchcaffe.tools.program import CheckError
 
 COMMIT_EVERY = 1000
@@ -24,7 +24,7 @@ class Writer(ABC):
         path: of its folder, which must not exist.
 
     Raises:
-        FoolCaffeError: it exists, or cannot be written.
+        CaffeError: it exists, or cannot be written.
     """
 
     name: str
@@ -69,10 +69,10 @@ class Writer(ABC):
             raise self.fail(error) from None
         log.info("convert_imageset.cpp:153", "Processed %d files.", self._count)
 
-    def fail(self, error: Exception) -> FoolCaffeError:
+    def fail(self, error: Exception) -> CaffeError:
         """What went wrong."""
         said = leveldb_reader.reason(error)
-        return FoolCaffeError(f"writing the {self.name} {self._path!r} failed: {said}", "is the disk full?")
+        return CaffeError(f"writing the {self.name} {self._path!r} failed: {said}", "is the disk full?")
 
     def __enter__(self) -> Writer:
         return self

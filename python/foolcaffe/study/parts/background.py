@@ -20,19 +20,19 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from foolcaffe.attacks.base import Floats
+from foolcaffe.attacks.climb import climb
+from foolcaffe.classifier import Classifier
 from foolcaffe.datums import DatumLMDB, Record
 from foolcaffe.difficulty import starts
 from foolcaffe.evaluate import evaluate
 from foolcaffe.lmdb.reader import Reader
-from foolcaffe.models import TrainedModel
-from foolcaffe.net import Classifier
 from foolcaffe.render import Overrides
-from foolcaffe.study.climb import climb
 from foolcaffe.study.common import CASE_SEED, scaled, stack
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import POST, Check, Claim, number
 from foolcaffe.study.views import rewritten, sized
 from foolcaffe.style import BLUE, GREEN, GREY, ORANGE, RED, styled
+from foolcaffe.trained import TrainedModel
 
 SIDE = 32
 """A ConvNet trains four times as fast as on 64 × 64 pixels."""

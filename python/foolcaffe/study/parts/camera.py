@@ -13,8 +13,8 @@ from scipy.ndimage import gaussian_filter
 from skimage.transform import ProjectiveTransform, warp
 
 from foolcaffe.attacks import METHODS, Criterion
+from foolcaffe.classifier import Classifier
 from foolcaffe.images import Rgb8
-from foolcaffe.net import Classifier
 from foolcaffe.study.common import CASE_SEED, cases, decay_name, median, stack
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import NOTE, Check, Claim

@@ -14,7 +14,6 @@ from foolcaffe.attacks import METHODS, Criterion
 from foolcaffe.evaluate import evaluate
 from foolcaffe.figures import FoolingRow, fooling_figure, top
 from foolcaffe.images import write_png
-from foolcaffe.models import TrainedModel
 from foolcaffe.study.common import (
     CASE_SEED,
     Case,
@@ -32,6 +31,7 @@ from foolcaffe.study.common import (
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import POST, Check, Claim
 from foolcaffe.style import BLUE, GREEN, ORANGE, styled
+from foolcaffe.trained import TrainedModel
 from foolcaffe.verify import verify
 
 SURE = 0.99

@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 
 from foolcaffe.attacks import METHODS, Criterion
 from foolcaffe.evaluate import evaluate
-from foolcaffe.models import TrainedModel
 from foolcaffe.study.common import CASE_SEED, DECAY, FULL, cases, median, monotone, plain, quartiles, scaled
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import NOTE, POST, Check, Claim
 from foolcaffe.study.views import sized
 from foolcaffe.style import BLUE, GREY, ORANGE, styled
 from foolcaffe.toy import STEP, draw, toy
+from foolcaffe.trained import TrainedModel
 
 
 def model_of(lab: Lab, side: int, seed: int) -> TrainedModel:

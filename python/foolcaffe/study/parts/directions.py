@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from foolcaffe.attacks import METHODS, Criterion
 from foolcaffe.attacks.direction import direction
 from foolcaffe.attacks.universal import fooled_by, universal
-from foolcaffe.net import Classifier
+from foolcaffe.classifier import Classifier
 from foolcaffe.study.common import CASE_SEED, Case, cases, median, stack
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import NOTE, POST, Check, Claim

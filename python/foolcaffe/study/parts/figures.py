@@ -9,9 +9,9 @@ import numpy as np
 
 from foolcaffe.attacks import METHODS, Criterion
 from foolcaffe.classes import Synset, Synsets
+from foolcaffe.classifier import Classifier
 from foolcaffe.figures import FoolingRow, fooling_figure, top
 from foolcaffe.images import Rgb8, noise
-from foolcaffe.net import Classifier
 from foolcaffe.study.common import CASE_SEED, cases, mean, median, percent
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import POST, Check, Claim, number

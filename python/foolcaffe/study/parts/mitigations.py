@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 
 from foolcaffe.attacks import METHODS, Criterion
 from foolcaffe.attacks.base import Floats
+from foolcaffe.attacks.climb import climb
+from foolcaffe.classifier import Classifier
 from foolcaffe.datums import DatumLMDB
 from foolcaffe.difficulty import starts
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.net import Classifier
 from foolcaffe.study import robust
-from foolcaffe.study.climb import climb
 from foolcaffe.study.common import BATCH, CASE_SEED, DECAY, decay_name, paired_error, percent, stack
 from foolcaffe.study.defences import Defended, blurred, cropped, noised
 from foolcaffe.study.lab import Lab

@@ -16,11 +16,11 @@ from scipy.io import wavfile
 from scipy.signal import stft
 from skimage.transform import resize
 
+from caffefiles.files import write_text
 from foolcaffe.attacks import METHODS, Criterion
 from foolcaffe.datums import Record
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.evaluate import evaluate
-from foolcaffe.files import write_text
 from foolcaffe.render import Overrides
 from foolcaffe.study.common import CASE_SEED, cases, median
 from foolcaffe.study.lab import Lab

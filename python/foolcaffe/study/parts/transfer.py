@@ -13,10 +13,10 @@ from foolcaffe.attacks import METHODS, Criterion
 from foolcaffe.attacks.base import Floats
 from foolcaffe.attacks.blackbox import SklearnScores
 from foolcaffe.classes import read_synsets
+from foolcaffe.classifier import Classifier
 from foolcaffe.datums import DatumLMDB
 from foolcaffe.difficulty import starts
 from foolcaffe.images import BgrPixels, Rgb8
-from foolcaffe.net import Classifier
 from foolcaffe.render import Overrides
 from foolcaffe.study.common import CASE_SEED, decay_name, stack
 from foolcaffe.study.lab import Lab

@@ -12,11 +12,11 @@ from typing import Any, Union
 import numpy as np
 import numpy.typing as npt
 
+from caffefiles.mean import read_mean
+from caffefiles.protos import blob_shape, read_prototxt, read_weights
 from foolcaffe.engine import caffe
 from foolcaffe.errors import FoolCaffeError, nearest
 from foolcaffe.images import BgrPixels
-from foolcaffe.mean import read_mean
-from foolcaffe.protos import blob_shape, read_prototxt, read_weights
 
 Batch = Union[BgrPixels, npt.NDArray[np.float32]]
 CHUNK = 64

@@ -14,9 +14,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from caffefiles.files import atomic_path
+from foolcaffe.archives import unpickle
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.files import atomic_path
-from foolcaffe.lmdb import unpickle
 
 MAX_BATCH = 1 << 32
 """4 GiB; the largest published batch has 1.6 GB."""

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from foolcaffe.archives import batches
+from foolcaffe.archives.sources import MAX_BYTES
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb import batches
-from foolcaffe.lmdb.sources import MAX_BYTES
 
 Member = tuple[bytes, bytes]
 """A member's name and locator (see :mod:`sources`)."""

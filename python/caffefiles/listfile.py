@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb.datum import MAX_LABEL
+from caffefiles.datum import MAX_LABEL
+from caffefiles.errors import CaffeError
 
 MAX_LINES = 100_000_000
 """Keys begin with eight digits: with more, the order of the keys would not be that of the lines."""
@@ -79,18 +79,16 @@ def read(listing: Path, classes: int | None = None) -> Iterator[Line]:
     """All lines of a list, one at a time.
 
     Raises:
-        FoolCaffeError: no such list, or more lines than keys can number.
+        CaffeError: no such list, or more lines than keys can number.
     """
     try:
         file = listing.open("rb")
     except FileNotFoundError:
-        raise FoolCaffeError(
-            f"no list at {listing}", "a list has a line an image: <path below ROOT> <class id>"
-        ) from None
+        raise CaffeError(f"no list at {listing}", "a list has a line an image: <path below ROOT> <class id>") from None
     with file:
         for number, text in enumerate(file, 1):
             if number > MAX_LINES:
-                raise FoolCaffeError(
+                raise CaffeError(
                     f"{listing} has more than {MAX_LINES} lines", "keys carry eight digits: split the list"
                 )
             yield parse(number, text[:-1] if text.endswith(b"\n") else text, classes)

@@ -15,13 +15,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from caffefiles.files import write_text
+from foolcaffe.archives import archives, batches
+from foolcaffe.archives.locate import split
+from foolcaffe.archives.sources import Archive, Fetcher
+from foolcaffe.datasets import labels, names
+from foolcaffe.datasets.labels import Label
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.files import write_text
 from foolcaffe.lists import SUFFIXES
-from foolcaffe.lmdb import archives, batches, labels, names
-from foolcaffe.lmdb.labels import Label
-from foolcaffe.lmdb.locate import split
-from foolcaffe.lmdb.sources import Archive, Fetcher
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

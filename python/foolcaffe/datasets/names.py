@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from foolcaffe.datasets import devkit
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb import devkit
 
 OWN = ("synset_words.txt", "words.txt", "LOC_synset_mapping.txt", "map_clsloc.txt")
 """What datasets call their own files of class names."""

@@ -6,9 +6,10 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
+from caffefiles import listfile
+from foolcaffe.archives import archives
+from foolcaffe.archives.sources import Archive
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb import archives, listfile
-from foolcaffe.lmdb.sources import Archive
 
 
 class Locator:

@@ -1,6 +1,6 @@
 """Brings old nets and solvers to the current format, as Caffe does whenever it reads one.
 
-In order: V0 layers to V1 (:mod:`torchcaffe.upgrade_v0`), transformation fields out of the data parameters, V1 layers to
+In order: V0 layers to V1 (:mod:`caffefiles.upgrade_v0`), transformation fields out of the data parameters, V1 layers to
 current ones, ``input`` fields to an Input layer, BatchNorm's three parameters to constants. Source:
 ``util/upgrade_proto.cpp``.
 """
@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 from typing import Any, Union
 
-from foolcaffe.errors import FoolCaffeError
-from torchcaffe.proto import caffe_pb2
-from torchcaffe.upgrade_v0 import upgrade_v0
+from caffefiles.errors import CaffeError
+from caffefiles.proto import caffe_pb2
+from caffefiles.upgrade_v0 import upgrade_v0
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -52,13 +52,13 @@ def upgrade_net(net: Any, source: PathLike = "<net>") -> Any:
         source: where it was read from, for errors.
 
     Raises:
-        FoolCaffeError: it mixes ``layer`` with ``layers``, has a V0 field that its layer type does not take, or has
+        CaffeError: it mixes ``layer`` with ``layers``, has a V0 field that its layer type does not take, or has
             other than four ``input_dim`` for each ``input``.
     """
     source = os.fspath(source)
     if net.layers:
         if net.layer:
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"{source}: has both 'layer' and 'layers' fields",
                 "'layers' is the old name: write every layer as 'layer { type: \"Name\" }', or every one the old way",
             )
@@ -90,7 +90,7 @@ def _upgrade_transformation(layer: Any) -> None:
 
 def _upgrade_v1(old: Any, new: Any, source: str) -> None:
     if old.HasField("layer"):
-        raise FoolCaffeError(f"{source}: layer {old.name!r}: a V0 layer within a V1 net", "write all of it one way")
+        raise CaffeError(f"{source}: layer {old.name!r}: a V0 layer within a V1 net", "write all of it one way")
     kind = caffe_pb2.V1LayerParameter.LayerType.Name(old.type)
     if old.HasField("type"):
         new.type = _TYPE_NAMES.get(kind, "".join(word.capitalize() for word in kind.split("_")))
@@ -118,12 +118,12 @@ def _upgrade_input(net: Any, source: str) -> None:
         return
     if net.input_shape or net.input_dim:
         if not net.input_shape and len(net.input_dim) != 4 * len(net.input):
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"{source}: {len(net.input_dim)} input_dim for {len(net.input)} input, expected four for each",
                 "num, channels, height, width",
             )
         if net.input_shape and len(net.input_shape) != len(net.input):
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"{source}: {len(net.input_shape)} input_shape for {len(net.input)} input, expected one for each"
             )
         layer = caffe_pb2.LayerParameter(name="input", type="Input", top=list(net.input))
@@ -141,11 +141,11 @@ def upgrade_solver(solver: Any, source: PathLike = "<solver>") -> Any:
     """Turn a SolverParameter's old ``solver_type`` enum into ``type``, in place, and upgrade the nets within it.
 
     Raises:
-        FoolCaffeError: both are given.
+        CaffeError: both are given.
     """
     if solver.HasField("solver_type"):
         if solver.HasField("type"):
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"{os.fspath(source)}: has both solver_type (old) and type",
                 'keep type: "SGD", say, and drop solver_type',
             )

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from foolcaffe.errors import FoolCaffeError
+from caffefiles.errors import CaffeError
 
 try:  # the same CRC-32 in a seventh of the time
     from isal.isal_zlib import crc32 as crc32
@@ -67,12 +67,12 @@ class Datum:
         """Channels × height × width, 0..255, BGR; a view.
 
         Raises:
-            FoolCaffeError: encoded, or of another size than it says.
+            CaffeError: encoded, or of another size than it says.
         """
         if self.encoded:
-            raise FoolCaffeError("the record holds an encoded image, raw pixels were expected")
+            raise CaffeError("the record holds an encoded image, raw pixels were expected")
         if len(self.data) != self.channels * self.height * self.width or not len(self.data):
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"the record holds {len(self.data)} bytes, but says {self.channels} × {self.height} × {self.width}"
             )
         return np.frombuffer(self.data, np.uint8).reshape(self.channels, self.height, self.width)
@@ -82,7 +82,7 @@ def parse(value: bytes | memoryview) -> Datum:
     """Read a serialised Datum; unknown fields are passed over, as protobuf does.
 
     Raises:
-        FoolCaffeError: the bytes are no Datum of raw or encoded bytes.
+        CaffeError: the bytes are no Datum of raw or encoded bytes.
     """
     view = memoryview(value)
     numbers = {CHANNELS: 0, HEIGHT: 0, WIDTH: 0, LABEL: 0, ENCODED: 0}
@@ -102,12 +102,12 @@ def parse(value: bytes | memoryview) -> Datum:
                 else:
                     size = {1: 8, 5: 4}[kind]
                 if at + size > len(view):
-                    raise FoolCaffeError("the record is cut short: it is no whole Datum")
+                    raise CaffeError("the record is cut short: it is no whole Datum")
                 if number == DATA and kind == _BYTES:
                     data = view[at : at + size]
                 at += size
     except (IndexError, KeyError):
-        raise FoolCaffeError("the record is no Datum") from None
+        raise CaffeError("the record is no Datum") from None
     signed = {n: (v & 0xFFFFFFFF) - ((v & 0x80000000) << 1) for n, v in numbers.items()}
     return Datum(signed[CHANNELS], signed[HEIGHT], signed[WIDTH], data, signed[LABEL], bool(numbers[ENCODED]))
 
@@ -122,7 +122,7 @@ def _read_varint(view: memoryview, at: int) -> tuple[int, int]:
             return value, at
         shift += 7
         if shift > 63:
-            raise FoolCaffeError("the record is no Datum")
+            raise CaffeError("the record is no Datum")
 
 
 def blob(mean: npt.NDArray[np.float32]) -> bytes:

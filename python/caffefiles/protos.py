@@ -9,9 +9,9 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from foolcaffe.engine import schema
-from foolcaffe.errors import FoolCaffeError, nearest
-from foolcaffe.files import write_text
+from caffefiles.errors import CaffeError, nearest
+from caffefiles.files import write_text
+from caffefiles.proto import caffe_pb2
 
 
 def read_prototxt(path: Path, message: str) -> Any:
@@ -22,15 +22,15 @@ def read_prototxt(path: Path, message: str) -> Any:
         message: ``NetParameter`` or ``SolverParameter``.
 
     Raises:
-        FoolCaffeError: not there, or malformed: with line and column, and the nearest field name for an unknown one.
+        CaffeError: not there, or malformed: with line and column, and the nearest field name for an unknown one.
     """
-    result = getattr(schema(), message)()
+    result = getattr(caffe_pb2, message)()
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise FoolCaffeError(f"no {message} at {path}") from None
+        raise CaffeError(f"no {message} at {path}") from None
     except UnicodeDecodeError as error:
-        raise FoolCaffeError(f"{path} is not text: {error.reason} at byte {error.start}") from None
+        raise CaffeError(f"{path} is not text: {error.reason} at byte {error.start}") from None
     try:
         text_format.Parse(text, result)
     except text_format.ParseError as error:
@@ -41,9 +41,9 @@ def read_prototxt(path: Path, message: str) -> Any:
         unknown = re.search(r'Message type "caffe\.(\w+)" has no field named "(\w+)"', said)
         hint = ""
         if unknown:
-            fields = schema().DESCRIPTOR.message_types_by_name.get(unknown.group(1))
+            fields = caffe_pb2.DESCRIPTOR.message_types_by_name.get(unknown.group(1))
             hint = nearest(unknown.group(2), [f.name for f in fields.fields]) if fields else ""
-        raise FoolCaffeError(f"{where}: {what}", hint) from None
+        raise CaffeError(f"{where}: {what}", hint) from None
     return result
 
 
@@ -63,19 +63,19 @@ def read_binary(path: Path, message: str, what: str, how_to_get: str = "") -> An
         how_to_get: the hint if it is not there.
 
     Raises:
-        FoolCaffeError: not there, or no such message.
+        CaffeError: not there, or no such message.
     """
-    result = getattr(schema(), message)()
+    result = getattr(caffe_pb2, message)()
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise FoolCaffeError(f"no {what} at {path}", how_to_get) from None
+        raise CaffeError(f"no {what} at {path}", how_to_get) from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)  # protobuf warns of bytes that it leaves unread
             result.ParseFromString(content)
     except Exception as error:  # protobuf's DecodeError; its class differs between protobuf's versions
-        raise FoolCaffeError(f"{path} is no {what}, or a truncated one: {error}") from None
+        raise CaffeError(f"{path} is no {what}, or a truncated one: {error}") from None
     return result
 
 
@@ -83,19 +83,19 @@ def read_weights(path: Path) -> Any:
     """Parse a ``.caffemodel`` and check that every blob is whole.
 
     Raises:
-        FoolCaffeError: not there, truncated, no NetParameter, no blobs, or a blob of another size than it says.
+        CaffeError: not there, truncated, no NetParameter, no blobs, or a blob of another size than it says.
     """
     net = read_binary(path, "NetParameter", "caffemodel", "`make train` trains one")
     layers = list(net.layer) or list(net.layers)
     if not any(layer.blobs for layer in layers):
-        raise FoolCaffeError(f"{path} holds no weights")
+        raise CaffeError(f"{path} holds no weights")
     for layer in layers:
         for index, blob in enumerate(layer.blobs):
             count = 1
             for dim in blob_shape(blob):
                 count *= dim
             if len(blob.data) + len(blob.double_data) != count:
-                raise FoolCaffeError(
+                raise CaffeError(
                     f"{path}: layer {layer.name!r}, blob {index}: {len(blob.data)} values, "
                     f"but its shape is {' × '.join(map(str, blob_shape(blob)))}: the file is damaged"
                 )

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from foolcaffe.errors import FoolCaffeError, nearest
-from torchcaffe.proto import caffe_pb2
+from caffefiles.errors import CaffeError, nearest
+from caffefiles.proto import caffe_pb2
 
 _TYPES = {
     "accuracy": "ACCURACY",
@@ -82,7 +82,7 @@ def upgrade_v0(net: Any, source: str) -> None:
     """Upgrade a NetParameter whose ``layers`` are V0, in place.
 
     Raises:
-        FoolCaffeError: an unknown layer type, or a field that the layer's type does not take.
+        CaffeError: an unknown layer type, or a field that the layer's type does not take.
     """
     upgraded = []
     for connection in _without_padding(net, source):
@@ -102,14 +102,14 @@ def _without_padding(net: Any, source: str) -> list[Any]:
         made.CopyFrom(connection)
         for i, bottom in enumerate(connection.bottom):
             if bottom not in producer:
-                raise FoolCaffeError(
+                raise CaffeError(
                     f"{source}: layer {connection.layer.name!r}: unknown bottom {bottom!r} (index {i})",
                     nearest(bottom, producer),
                 )
             padding = producer[bottom]
             if padding is not None and padding.layer.type == "padding":
                 if made.layer.type not in ("conv", "pool") or len(made.bottom) != 1 or len(padding.bottom) != 1:
-                    raise FoolCaffeError(
+                    raise CaffeError(
                         f"{source}: layer {made.layer.name!r}: reads the padding layer {padding.layer.name!r}",
                         "only a convolution or pooling with one bottom can",
                     )
@@ -129,7 +129,7 @@ def _upgrade_layer(old: Any, new: Any, source: str) -> None:
         getattr(new, name).extend(getattr(old, name))
     if old.HasField("type"):
         if old.type not in _TYPES:
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"{source}: layer {old.name!r}: unknown V0 layer type {old.type!r}",
                 nearest(old.type, _TYPES) or f"known: {', '.join(_TYPES)}",
             )
@@ -144,7 +144,7 @@ def _upgrade_layer(old: Any, new: Any, source: str) -> None:
             renamed, messages = _FIELDS[name]
             _put(getattr(new, messages[old.type]), renamed, value)
         elif name not in ("name", "type", *_COPIED):
-            raise FoolCaffeError(f"{source}: layer {old.name!r}: field {name!r} does not go with V0 type {old.type!r}")
+            raise CaffeError(f"{source}: layer {old.name!r}: field {name!r} does not go with V0 type {old.type!r}")
 
 
 def _put(message: Any, name: str, value: Any) -> None:

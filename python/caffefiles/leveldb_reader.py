@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from foolcaffe.errors import FoolCaffeError, os_error_message
+from caffefiles.errors import CaffeError, os_error_message
 
 _BLOCK = 1 << 15
 """Bytes of a log's blocks; LevelDB's doc/log_format.md."""
@@ -27,12 +27,12 @@ def plyvel() -> Any:
     """The module that reads and writes LevelDB.
 
     Raises:
-        FoolCaffeError: it is not installed.
+        CaffeError: it is not installed.
     """
     try:
         import plyvel as module
     except ImportError:
-        raise FoolCaffeError(
+        raise CaffeError(
             "LevelDB needs plyvel, which is not installed",
             "pip install plyvel; or convert the data to LMDB, and say backend: LMDB",
         ) from None
@@ -52,20 +52,20 @@ class LevelDbReader:
         path: its folder.
 
     Raises:
-        FoolCaffeError: it is not there, is no LevelDB, is damaged or empty; or plyvel is not installed.
+        CaffeError: it is not there, is no LevelDB, is damaged or empty; or plyvel is not installed.
     """
 
     def __init__(self, path: str) -> None:
         self.path, self._plyvel = path, plyvel()
         folder = Path(path)
         if not folder.is_dir():
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"there is no LevelDB folder {path!r}",
                 "build it with convert_imageset --backend leveldb, or correct source",
             )
         if not (folder / "CURRENT").is_file():
             lmdb = (folder / "data.mdb").is_file()
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"{path!r} is no LevelDB: it has no file CURRENT",
                 "it is an LMDB: say backend: LMDB (--backend lmdb)" if lmdb else "is it another format?",
             )
@@ -84,11 +84,11 @@ class LevelDbReader:
                 raise self._damaged(reason(error)) from None
             if isinstance(error, OSError):
                 hint = f"it must be readable, and {tempfile.gettempdir()!r} have room for its log"
-                raise FoolCaffeError(f"cannot open the LevelDB {path!r}: {os_error_message(error)}", hint) from None
+                raise CaffeError(f"cannot open the LevelDB {path!r}: {os_error_message(error)}", hint) from None
             raise
         self._finalizer = weakref.finalize(self, _close, self._db, links)
         if next(self.once(), None) is None:
-            raise FoolCaffeError(f"the LevelDB {path!r} has no records", "was building it interrupted? build it again")
+            raise CaffeError(f"the LevelDB {path!r} has no records", "was building it interrupted? build it again")
 
     @cached_property
     def count(self) -> int:
@@ -99,7 +99,7 @@ class LevelDbReader:
         """Key and value of every record, in key order.
 
         Raises:
-            FoolCaffeError: the database is damaged.
+            CaffeError: the database is damaged.
         """
         try:
             with self._db.iterator(verify_checksums=True) as iterator:
@@ -115,9 +115,9 @@ class LevelDbReader:
         while True:
             yield from self.once()
 
-    def _damaged(self, said: str) -> FoolCaffeError:
+    def _damaged(self, said: str) -> CaffeError:
         said = said.replace(self._links, self.path).strip(": ")
-        return FoolCaffeError(f"the LevelDB {self.path!r} is damaged: {said}", "build it again")
+        return CaffeError(f"the LevelDB {self.path!r} is damaged: {said}", "build it again")
 
     def _check_log(self, file: Path) -> None:
         """Refuse a log that is cut short: LevelDB takes that for the writer's death and leaves the last records out."""

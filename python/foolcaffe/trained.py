@@ -8,10 +8,10 @@ from pathlib import Path
 
 from foolcaffe import engine
 from foolcaffe.classes import Synsets, read_synsets
+from foolcaffe.classifier import Classifier
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, nearest
 from foolcaffe.gpu import choose
-from foolcaffe.net import Classifier
 from foolcaffe.train import RECORD
 
 

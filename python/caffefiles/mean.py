@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from foolcaffe.errors import FoolCaffeError
-from foolcaffe.protos import blob_shape, read_binary
+from caffefiles.errors import CaffeError
+from caffefiles.protos import blob_shape, read_binary
 
 
 def read_mean(path: Path) -> npt.NDArray[np.float32]:
     """The mean as float32, channels × height × width, BGR, grey levels.
 
     Raises:
-        FoolCaffeError: not there, no BlobProto, or of another size than it says.
+        CaffeError: not there, no BlobProto, or of another size than it says.
     """
     blob = read_binary(path, "BlobProto", "mean image", "`make lmdb` computes one")
     shape = blob_shape(blob)
@@ -23,10 +23,10 @@ def read_mean(path: Path) -> npt.NDArray[np.float32]:
         shape = shape[1:]
     data = np.array(blob.data, np.float32)
     if len(shape) != 3 or data.size == 0 or data.size != np.prod(shape):
-        raise FoolCaffeError(
+        raise CaffeError(
             f"{path} is no mean image: {data.size} values, shape {' × '.join(map(str, shape))}",
             "expected channels × height × width",
         )
     if not np.isfinite(data).all():
-        raise FoolCaffeError(f"{path} holds values that are not finite")
+        raise CaffeError(f"{path} holds values that are not finite")
     return data.reshape(shape)

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Union
 
+from foolcaffe.datasets import devkit
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb import devkit
 
 Label = Union[int, str]
 """A class id, or a wnid."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torchcaffe.proto.schema import module_members
+from caffefiles.proto.schema import module_members
 
 if TYPE_CHECKING:
 

@@ -10,8 +10,8 @@ from typing import Any, Union
 
 import lmdb
 
-from foolcaffe.errors import FoolCaffeError
-from torchcaffe.data.lmdb_pages import Damaged, Pages
+from caffefiles.errors import CaffeError
+from caffefiles.lmdb_pages import Damaged, Pages
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -26,7 +26,7 @@ class LmdbReader:
         path: its folder.
 
     Raises:
-        FoolCaffeError: it is not there, is no LMDB, or is empty.
+        CaffeError: it is not there, is no LMDB, or is empty.
     """
 
     def __new__(cls, path: PathLike) -> LmdbReader:
@@ -39,7 +39,7 @@ class LmdbReader:
             return
         self.path = os.fspath(path)
         if not Path(path).is_dir():
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"there is no LMDB folder {self.path!r}", "build it with convert_imageset, or correct source"
             )
         try:
@@ -47,7 +47,7 @@ class LmdbReader:
             self._transaction: Any = self._environment.begin(buffers=True)
         except lmdb.Error as error:
             leveldb = (Path(path) / "CURRENT").is_file()
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"{self.path!r} is no readable LMDB: {error}",
                 "it is a LevelDB: say backend: LEVELDB" if leveldb else "is it half written, or another format?",
             ) from None
@@ -55,14 +55,12 @@ class LmdbReader:
         needed = (self._environment.info()["last_pgno"] + 1) * stat["psize"]
         size = (Path(path) / "data.mdb").stat().st_size
         if size < needed:  # LMDB maps the file: reading past its end would kill the process
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"the LMDB {self.path!r} is cut short: {size} bytes of {needed}", "was the disk full? build it again"
             )
         self.count = int(stat["entries"])
         if not self.count:
-            raise FoolCaffeError(
-                f"the LMDB {self.path!r} has no records", "was building it interrupted? build it again"
-            )
+            raise CaffeError(f"the LMDB {self.path!r} has no records", "was building it interrupted? build it again")
         info = self._environment.info()
         self._snapshot = (stat["psize"], info["last_pgno"], info["last_txnid"], stat["depth"])
         self._file = (Path(path) / "data.mdb").open("rb", buffering=0)
@@ -76,7 +74,7 @@ class LmdbReader:
         come as the database says it has. What cannot be told is a flipped bit within a value or at a key's end.
 
         Raises:
-            FoolCaffeError: the database is damaged.
+            CaffeError: the database is damaged.
         """
         count, before = 0, b""
         try:
@@ -96,8 +94,8 @@ class LmdbReader:
         if count != self.count:
             raise self._damaged(f"{count} records were found, it says it has {self.count}")
 
-    def _damaged(self, said: str) -> FoolCaffeError:
-        return FoolCaffeError(f"the LMDB {self.path!r} is damaged: {said}", "build it again")
+    def _damaged(self, said: str) -> CaffeError:
+        return CaffeError(f"the LMDB {self.path!r} is damaged: {said}", "build it again")
 
     def records(self) -> Iterator[tuple[bytes, memoryview]]:
         """The same without end."""

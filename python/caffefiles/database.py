@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Union
 
-from torchcaffe.data.leveldb_reader import LevelDbReader
-from torchcaffe.data.lmdb_reader import LmdbReader
-from torchcaffe.proto import caffe_pb2
+from caffefiles.leveldb_reader import LevelDbReader
+from caffefiles.lmdb_reader import LmdbReader
+from caffefiles.proto import caffe_pb2
 
 Reader = Union[LmdbReader, LevelDbReader]
 """Has ``path``, ``count``, ``once()`` and ``records()``."""
@@ -20,6 +20,6 @@ def open_database(path: str, backend: int) -> Reader:
         backend: ``DataParameter.LMDB`` or ``DataParameter.LEVELDB``.
 
     Raises:
-        FoolCaffeError: it cannot be read so.
+        CaffeError: it cannot be read so.
     """
     return LmdbReader(path) if backend == caffe_pb2.DataParameter.LMDB else LevelDbReader(path)

@@ -14,10 +14,10 @@ from typing import Any, Union
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
-from foolcaffe.errors import FoolCaffeError, nearest, os_error_message
-from foolcaffe.files import atomic_path, write_text
-from torchcaffe.proto import caffe_pb2
-from torchcaffe.upgrade import upgrade_net, upgrade_solver
+from caffefiles.errors import CaffeError, nearest, os_error_message
+from caffefiles.files import atomic_path, write_text
+from caffefiles.proto import caffe_pb2
+from caffefiles.upgrade import upgrade_net, upgrade_solver
 
 PathLike = Union[str, "os.PathLike[str]"]
 
@@ -31,18 +31,18 @@ def parse_text(text: str | bytes, message: Any, source: PathLike) -> Any:
 
     Args:
         text: the prototxt; bytes must be UTF-8.
-        message: an empty message of :mod:`torchcaffe.proto.caffe_pb2`.
+        message: an empty message of :mod:`caffefiles.proto.caffe_pb2`.
         source: what the text was read from, for the error.
 
     Raises:
-        FoolCaffeError: the text is not such a message; says file, line, column, field and the nearest known names.
+        CaffeError: the text is not such a message; says file, line, column, field and the nearest known names.
     """
     if isinstance(text, bytes):
         try:
             text = text.decode("utf-8")
         except UnicodeDecodeError as error:
             line = text.count(b"\n", 0, error.start) + 1  # type: ignore[arg-type]
-            raise FoolCaffeError(
+            raise CaffeError(
                 f"{os.fspath(source)}:{line}: byte {error.start} is not UTF-8 text",
                 "a prototxt was expected, not a binary file",
             ) from None
@@ -52,9 +52,9 @@ def parse_text(text: str | bytes, message: Any, source: PathLike) -> Any:
         at_line, column = error.GetLine(), error.GetColumn()
         where = f"{os.fspath(source)}" + (f":{at_line}:{column}" if at_line else "")
         said = _WHERE.sub("", str(error)).rstrip(".")
-        raise FoolCaffeError(f"{where}: {said}", _hint(said)) from None
+        raise CaffeError(f"{where}: {said}", _hint(said)) from None
     except (ValueError, RecursionError) as error:
-        raise FoolCaffeError(f"{os.fspath(source)}: {error}", f"a {message.DESCRIPTOR.name} was expected") from None
+        raise CaffeError(f"{os.fspath(source)}: {error}", f"a {message.DESCRIPTOR.name} was expected") from None
 
 
 def _hint(said: str) -> str:
@@ -76,14 +76,14 @@ def parse_binary(data: bytes, message: Any, source: PathLike) -> Any:
     """Parse serialized ``data`` into ``message`` and return it.
 
     Raises:
-        FoolCaffeError: the bytes are not such a message.
+        CaffeError: the bytes are not such a message.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # protobuf 3.20 only warns of trailing bytes that it did not read
             message.ParseFromString(data)
     except (DecodeError, ValueError, SystemError, RuntimeWarning) as error:
-        raise FoolCaffeError(
+        raise CaffeError(
             f"{os.fspath(source)} is no binary {message.DESCRIPTOR.name} ({len(data)} bytes): {error}",
             "is it cut short, damaged, or another kind of file? (text ones end in .prototxt, HDF5 ones in .h5)",
         ) from None
@@ -94,12 +94,12 @@ def read_bytes(path: PathLike) -> bytes:
     """The bytes of a file.
 
     Raises:
-        FoolCaffeError: it cannot be read.
+        CaffeError: it cannot be read.
     """
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise FoolCaffeError(os_error_message(error)) from None
+        raise CaffeError(os_error_message(error)) from None
 
 
 def read_text(path: PathLike, message: Any) -> Any:
