@@ -5,9 +5,9 @@ builds and runs a net of ``torchcaffe.layers``, ``torchcaffe.solvers`` trains it
 """
 
 import os
+import sys
 
-__version__ = "1.0.0"
-"""The version of Caffe that is followed."""
+from torchcaffe.version import __version__ as __version__
 
 # Before PyTorch loads OpenMP, which reads it once: its threads shall sleep, not spin, while they wait for each other.
 # Where other work shares the cores, spinning made training four times slower (docs/notes/bench_train.md).
@@ -18,8 +18,14 @@ def install() -> None:
     """Let ``import caffe`` mean this from now on: a script changes nothing but this line before it.
 
     Raises:
-        CaffeError: another caffe has been imported already.
+        CaffeError: if another caffe has been imported already.
     """
     from torchcaffe import pycaffe
 
     pycaffe.install()
+
+
+def install_if_free() -> None:
+    """As :func:`install`, unless a ``caffe`` has been imported already, which then stays."""
+    if "caffe" not in sys.modules:
+        install()

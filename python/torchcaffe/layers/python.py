@@ -6,10 +6,10 @@ import importlib
 import sys
 from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, Callable, ClassVar
 
 from caffefiles.errors import nearest
-from torchcaffe import common
+from torchcaffe import common, views
 from torchcaffe.layers.base import Blobs, Layer
 
 if sys.version_info >= (3, 11):
@@ -21,6 +21,15 @@ else:
 
     def _note(error: BaseException, text: str) -> None:
         """Notes on exceptions came with Python 3.11."""
+
+
+def _leave_caffe_alone() -> None:
+    """Without a program or pycaffe around it, a net does not decide what ``import caffe`` means."""
+
+
+before_import: Callable[[], None] = _leave_caffe_alone
+"""Called before the user's module is imported. pycaffe and the programs set it to
+:func:`torchcaffe.install_if_free`, so that ``import caffe`` in that module means torchcaffe."""
 
 
 class Python(Layer):
@@ -41,17 +50,14 @@ class Python(Layer):
         Raises:
             CaffeError: the module cannot be found, or has no such class.
         """
-        from torchcaffe import pycaffe
-
         param = self.param.python_param
         if common.solver_count() > 1 and param.share_in_parallel:
             raise self.fail(
                 "share_in_parallel is not supported with several solvers", "they are processes of their own"
             )
-        if "caffe" not in sys.modules:
-            pycaffe.install()
+        before_import()
         cls = self._class(param.module, param.layer)
-        if not (isinstance(cls, type) and issubclass(cls, pycaffe.Layer)):
+        if not (isinstance(cls, type) and issubclass(cls, views.Layer)):
             raise self.fail(
                 f"{param.module}.{param.layer} is no class derived from this engine's caffe.Layer",
                 "real Caffe was imported in this process? torchcaffe.install() must come before `import caffe`",
@@ -106,6 +112,4 @@ class Python(Layer):
 
 
 def _views(blobs: Blobs) -> list[Any]:
-    from torchcaffe.pycaffe.blob import Blob
-
-    return [Blob(blob) for blob in blobs]
+    return [views.Blob(blob) for blob in blobs]

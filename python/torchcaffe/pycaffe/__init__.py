@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import sys
 
-import torchcaffe
 from caffefiles import proto
 from caffefiles.errors import CaffeError
 from caffefiles.proto import caffe_pb2
 from torchcaffe import common
 from torchcaffe.common import set_device, set_mode_cpu, set_mode_gpu, set_solver_rank, solver_count, solver_rank
+from torchcaffe.layers import python as python_layer
 from torchcaffe.pycaffe import classifier as classifier
 from torchcaffe.pycaffe import coord_map, detector, draw, io, net_spec
-from torchcaffe.pycaffe.blob import Blob, BlobVec, Layer
 from torchcaffe.pycaffe.classifier import Classifier
 from torchcaffe.pycaffe.detector import Detector
 from torchcaffe.pycaffe.logging import init_log, log
@@ -36,8 +35,9 @@ from torchcaffe.pycaffe.solvers import (
     set_solver_count,
 )
 from torchcaffe.pycaffe.timer import Timer
+from torchcaffe.version import __version__ as __version__
+from torchcaffe.views import Blob, BlobVec, Layer
 
-__version__ = torchcaffe.__version__
 TRAIN: int = caffe_pb2.TRAIN
 TEST: int = caffe_pb2.TEST
 
@@ -129,3 +129,11 @@ def install() -> None:
     for name in _SUBMODULES:
         sys.modules[f"caffe.{name}"] = sys.modules[f"{__name__}.{name}"]
     sys.modules["caffe.pycaffe"] = sys.modules["caffe._caffe"] = ours
+
+
+def _install_if_free() -> None:
+    if "caffe" not in sys.modules:
+        install()
+
+
+python_layer.before_import = _install_if_free

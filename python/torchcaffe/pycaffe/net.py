@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from caffefiles import prototxt
 from caffefiles.errors import CaffeError, nearest
 from torchcaffe.net import Net as CoreNet
-from torchcaffe.pycaffe.blob import Blob, BlobVec, Layer
 from torchcaffe.pycaffe.errors import CaffeRuntimeError, CaffeValueError
+from torchcaffe.views import Blob, BlobVec, Layer
 
 Arrays = dict[str, NDArray[Any]]
 PathLike = Union[str, "os.PathLike[str]"]

@@ -59,7 +59,11 @@ FLAGS = (
 
 
 def _command(name: str) -> Callable[[dict[str, flags.Value]], int]:
-    """A command's function; its imports wait until it is known, so that ``--help`` is quick."""
+    """Return a command's function. Its imports wait until it is known, so that ``--help`` is quick."""
+    if name != "device_query":
+        from torchcaffe.layers import python
+
+        python.before_import = torchcaffe.install_if_free
     if name == "train":
         from torchcaffe.tools.train import train
 

@@ -1,4 +1,4 @@
-"""Blob, BlobVec and Layer as Caffe's Python module has them: NumPy views of what a net holds."""
+"""Blob, BlobVec and Layer as Caffe's Python module has them: NumPy views of a net's blobs and layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Blob:
     is run next.
 
     Args:
-        blob: what it shows.
+        blob: the core blob that is shown.
     """
 
     __slots__ = ("_blob",)
