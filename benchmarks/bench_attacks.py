@@ -121,10 +121,10 @@ def main() -> None:
         theirs(Path(options.theirs[0]), Path(options.theirs[1]), options.only)
         return
 
+    from caffefiles.datum import DatumLMDB
     from foolcaffe.attacks import Criterion, run
     from foolcaffe.attacks.base import norm_of
     from foolcaffe.attacks.linear import linear_net
-    from foolcaffe.datums import DatumLMDB
     from foolcaffe.images import BgrPixels
     from foolcaffe.trained import find_trained
 

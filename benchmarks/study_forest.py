@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from caffefiles.datum import DatumLMDB
 from foolcaffe.attacks import Budget, Criterion, run
 from foolcaffe.attacks.blackbox import SklearnScores
 from foolcaffe.classes import read_synsets
-from foolcaffe.datums import DatumLMDB
 from foolcaffe.figures import percent
 from foolcaffe.images import BgrPixels
 from foolcaffe.style import GREY, save, styled

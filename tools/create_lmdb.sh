@@ -42,7 +42,6 @@ case $BUILDER in foolcaffe|caffe) ;; *) usage_error "--builder '$BUILDER': foolc
 [ ! -e "$DB" ] || die "$DB is there already" "remove it to build it again"
 if [ "$BUILDER" = foolcaffe ]; then
     engine_python
-    "${PYTHON[@]}" -m foolcaffe.lists --check "$LIST"
     exec "${PYTHON[@]}" -m foolcaffe.lmdb build --size "$SIZE" ${SKIP_BAD:+--skip-bad} ${QUIET:+--quiet} "$SOURCE" "$LIST" "$DB"
 fi
 [ -d "$SOURCE" ] || die "no folder of images at $SOURCE"
@@ -90,7 +89,7 @@ if grep -qE 'Could not open or find file|Corrupt JPEG|Premature end|Unsupported 
                 "$(head -n 20 "$ASIDE.bad" | tr '\t' ' ')" "mend or remove them, or leave them out with --skip-bad"
         fi
         # the keys keep the line numbers: only the bad lines' content is taken out of what convert_imageset can open
-        "${PYTHON[@]}" -m foolcaffe.datums drop "$ASIDE" "$ASIDE.bad"
+        "${PYTHON[@]}" -m foolcaffe.lmdb drop "$ASIDE" "$ASIDE.bad"
         mv "$ASIDE.bad" "$ASIDE/bad_images.txt"
         say "left out $(awk 'END { print NR }' "$ASIDE/bad_images.txt") images: see $DB/bad_images.txt"
     fi

@@ -1,136 +1,126 @@
-"""Caffe's ``Datum`` and ``BlobProto`` on the wire, for raw pixels.
-
-A builder writes millions of Datums whose bytes differ in the pixels and the label only, so the bytes around the pixels
-are made once. ``convert_imageset`` sets ``encoded`` to false explicitly; it is therefore on the wire, last.
-"""
+"""Records of images: what a serialized ``Datum`` holds, and databases of them. Source: Caffe's ``util/io.cpp``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Callable, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 
 from caffefiles.errors import CaffeError
-
-try:  # the same CRC-32 in a seventh of the time
-    from isal.isal_zlib import crc32 as crc32
-except ImportError:  # there are no wheels of it for some machines
-    from zlib import crc32 as crc32
-
-CHANNELS, HEIGHT, WIDTH, DATA, LABEL, FLOAT_DATA, ENCODED = 1, 2, 3, 4, 5, 6, 7
-"""Field numbers of ``Datum``."""
-_VARINT, _BYTES = 0, 2
-MAX_LABEL = (1 << 31) - 1
+from caffefiles.files import PathLike
+from caffefiles.lmdb_reader import LmdbReader
+from caffefiles.proto import caffe_pb2
 
 
-def varint(value: int) -> bytes:
-    """A non-negative number in protobuf's base-128 form."""
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+class Record(NamedTuple):
+    """One image of a database."""
 
-
-def _field(number: int, value: int) -> bytes:
-    return varint(number << 3 | _VARINT) + varint(value)
-
-
-def head(channels: int, height: int, width: int) -> bytes:
-    """What comes before the pixels of a Datum of that shape."""
-    sizes = _field(CHANNELS, channels) + _field(HEIGHT, height) + _field(WIDTH, width)
-    return sizes + varint(DATA << 3 | _BYTES) + varint(channels * height * width)
-
-
-@lru_cache(maxsize=1 << 16)
-def tail(label: int) -> bytes:
-    """What comes after the pixels; ``label`` is 0..2³¹−1."""
-    return _field(LABEL, label) + _field(ENCODED, 0)
-
-
-@dataclass(frozen=True)
-class Datum:
-    """One record. ``data`` is the pixels (or, if ``encoded``, a file's bytes), a view of what was parsed."""
-
-    channels: int
-    height: int
-    width: int
-    data: memoryview
+    key: str
     label: int
-    encoded: bool
-
-    @property
-    def pixels(self) -> npt.NDArray[np.uint8]:
-        """Channels × height × width, 0..255, BGR; a view.
-
-        Raises:
-            CaffeError: encoded, or of another size than it says.
-        """
-        if self.encoded:
-            raise CaffeError("the record holds an encoded image, raw pixels were expected")
-        if len(self.data) != self.channels * self.height * self.width or not len(self.data):
-            raise CaffeError(
-                f"the record holds {len(self.data)} bytes, but says {self.channels} × {self.height} × {self.width}"
-            )
-        return np.frombuffer(self.data, np.uint8).reshape(self.channels, self.height, self.width)
+    pixels: NDArray[Any]
+    """Channels × height × width, BGR, 0..255: uint8, or float32 where the Datum holds floats."""
 
 
-def parse(value: bytes | memoryview) -> Datum:
-    """Read a serialised Datum; unknown fields are passed over, as protobuf does.
-
-    Raises:
-        CaffeError: the bytes are no Datum of raw or encoded bytes.
-    """
-    view = memoryview(value)
-    numbers = {CHANNELS: 0, HEIGHT: 0, WIDTH: 0, LABEL: 0, ENCODED: 0}
-    data = view[:0]
-    at = 0
-    try:
-        while at < len(view):
-            tag, at = _read_varint(view, at)
-            number, kind = tag >> 3, tag & 7
-            if kind == _VARINT:
-                read, at = _read_varint(view, at)
-                if number in numbers:
-                    numbers[number] = read
-            else:
-                if kind == _BYTES:
-                    size, at = _read_varint(view, at)
-                else:
-                    size = {1: 8, 5: 4}[kind]
-                if at + size > len(view):
-                    raise CaffeError("the record is cut short: it is no whole Datum")
-                if number == DATA and kind == _BYTES:
-                    data = view[at : at + size]
-                at += size
-    except (IndexError, KeyError):
-        raise CaffeError("the record is no Datum") from None
-    signed = {n: (v & 0xFFFFFFFF) - ((v & 0x80000000) << 1) for n, v in numbers.items()}
-    return Datum(signed[CHANNELS], signed[HEIGHT], signed[WIDTH], data, signed[LABEL], bool(numbers[ENCODED]))
-
-
-def _read_varint(view: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = view[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise CaffeError("the record is no Datum")
-
-
-def blob(mean: npt.NDArray[np.float32]) -> bytes:
-    """A ``BlobProto`` as ``compute_image_mean`` writes it: num, channels, height, width, packed data.
+def read_datum(
+    value: bytes | memoryview, key: bytes, source: str, decode: Callable[[bytes, str], NDArray[Any]] | None = None
+) -> Record:
+    """Read a serialized Datum.
 
     Args:
-        mean: channels × height × width.
+        value: the bytes.
+        key: the record's key.
+        source: the database, for errors.
+        decode: turns an encoded image's bytes, given what they are for errors, into pixels; None refuses them.
+
+    Raises:
+        CaffeError: if the bytes are no Datum, its numbers do not fill its shape, or its image is encoded and cannot be
+            decoded.
     """
-    sizes = b"".join(_field(n, size) for n, size in enumerate((1, *mean.shape), 1))
-    data: bytes = np.ascontiguousarray(mean, dtype="<f4").tobytes()
-    return sizes + varint(5 << 3 | _BYTES) + varint(len(data)) + data
+    name = key.decode("utf-8", "backslashreplace")
+    where = f"record {name!r} of {source!r}"
+    datum = parse_datum(value, where)
+    if datum.encoded and decode is not None:
+        return Record(name, datum.label, decode(datum.data, f"the image in {where}"))
+    return Record(name, datum.label, datum_pixels(datum, where))
+
+
+def parse_datum(value: bytes | memoryview, where: str = "the record") -> Any:
+    """Parse a serialized Datum; ``where`` is what it is called in the error.
+
+    Raises:
+        CaffeError: if the bytes are no whole Datum.
+    """
+    datum = caffe_pb2.Datum()
+    try:
+        datum.ParseFromString(bytes(value))
+    except (DecodeError, ValueError, SystemError) as error:
+        raise CaffeError(
+            f"{where} is no Datum, or is cut short: {error}",
+            "the database is damaged, or of another kind",
+        ) from None
+    return datum
+
+
+def datum_pixels(datum: Any, where: str = "the record") -> NDArray[Any]:
+    """Return the raw pixels of a Datum: channels × height × width, BGR, uint8, or float32 where it holds floats.
+
+    Raises:
+        CaffeError: if it holds an encoded image, or other than its shape says.
+    """
+    if datum.encoded:
+        raise CaffeError(f"{where} holds an encoded image, raw pixels were expected", "convert it without --encoded")
+    shape = (datum.channels, datum.height, datum.width)
+    pixels = np.frombuffer(datum.data, np.uint8) if datum.data else np.array(datum.float_data, np.float32)
+    if min(shape) < 1 or pixels.size != shape[0] * shape[1] * shape[2]:
+        raise CaffeError(
+            f"{where} holds {pixels.size} {'numbers' if datum.float_data else 'bytes'}, "
+            f"but says {' × '.join(map(str, shape))}",
+            "the database is damaged: build it again",
+        )
+    return pixels.reshape(shape)
+
+
+class DatumLMDB:
+    """An LMDB of images with raw pixels, opened for reading. A context manager; ``len()`` counts the records.
+
+    Args:
+        path: the folder that holds ``data.mdb``.
+
+    Raises:
+        CaffeError: if it is missing, no LMDB, cut short, or empty.
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        self.path = path
+        self._reader = LmdbReader(path)
+
+    def __len__(self) -> int:
+        return self._reader.count
+
+    def __enter__(self) -> DatumLMDB:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        """Nothing is kept open but a file, which closes itself."""
+
+    def __iter__(self) -> Iterator[Record]:
+        """Iterate over all records in key order, which is Caffe's.
+
+        Raises:
+            CaffeError: if a page or a record is damaged; it names the key.
+        """
+        for key, value in self._reader.once():
+            yield read_datum(value, key, self._reader.path)
+
+    def record(self, position: int) -> Record:
+        """Return the record at a position in key order, counted from 0.
+
+        Raises:
+            CaffeError: if there is no such position, or the record is damaged.
+        """
+        key, value = self._reader.at(position)
+        return read_datum(value, key, self._reader.path)

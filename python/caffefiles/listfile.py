@@ -7,13 +7,18 @@ read here to the same (path, label); the others are rejected, each with its reas
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from caffefiles.datum import MAX_LABEL
+import numpy as np
+from numpy.typing import NDArray
+
 from caffefiles.errors import CaffeError
 
+MAX_LABEL = (1 << 31) - 1
+"""A label is an int32 in Datum."""
 MAX_LINES = 100_000_000
 """Keys begin with eight digits: with more, the order of the keys would not be that of the lines."""
 MAX_KEY = 511
@@ -94,8 +99,41 @@ def read(listing: Path, classes: int | None = None) -> Iterator[Line]:
             yield parse(number, text[:-1] if text.endswith(b"\n") else text, classes)
 
 
+def starts(listing: Path) -> NDArray[np.uint64]:
+    """Return where each line begins, in bytes."""
+    found, at = array("Q"), 0
+    with listing.open("rb") as file:
+        for text in file:
+            found.append(at)
+            at += len(text)
+    return np.frombuffer(found, np.uint64)
+
+
 def show(path: bytes) -> str:
     """A path for messages and reports: UTF-8, anything else escaped; tabs and line breaks escaped."""
     text = path.decode("utf-8", "backslashreplace")
     text = text.replace("\ufeff", "\\ufeff")  # a byte order mark, that an editor has put before the first path
     return text.replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+
+
+def repeated(listing: Path, hashes: NDArray[np.int64]) -> dict[int, str]:
+    """Find the lines whose path came before, in a second reading of the list that looks at equal hashes only.
+
+    Args:
+        listing: the list.
+        hashes: ``hash(path)`` of each line; 0 for a line that does not count.
+
+    Returns:
+        {line number: reason}
+    """
+    ordered = np.sort(hashes)
+    suspects = set(ordered[1:][(ordered[1:] == ordered[:-1]) & (ordered[1:] != 0)].tolist())
+    first: dict[bytes, Line] = {}
+    found = {}
+    for line in read(listing) if suspects else ():
+        if not line.reason and int(hashes[line.number - 1]) in suspects:
+            earlier = first.setdefault(line.path, line)
+            if earlier is not line:
+                other = "" if earlier.label == line.label else f" with label {earlier.label}, here {line.label}"
+                found[line.number] = f"the same path as in line {earlier.number}{other}"
+    return found

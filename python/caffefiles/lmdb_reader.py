@@ -1,4 +1,9 @@
-"""Records of an LMDB in key order, around and around. Source: ``db_lmdb.cpp``."""
+"""LMDBs read in key order, around and around, or at random. Nothing is written, not even a lock file.
+
+Pages are read by ``pread`` and checked (:mod:`caffefiles.lmdb_pages`), not mapped: a damaged or cut file is an error
+instead of a signal, memory does not grow with what was read, and several readers may open one database.
+Source: Caffe's ``db_lmdb.cpp``.
+"""
 
 from __future__ import annotations
 
@@ -6,98 +11,103 @@ import os
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Union
-
-import lmdb
 
 from caffefiles.errors import CaffeError
-from caffefiles.lmdb_pages import Damaged, Pages
-
-PathLike = Union[str, "os.PathLike[str]"]
-
-# LMDB forbids opening an environment twice in one process; a training and a test net may read the same one
-_open: weakref.WeakValueDictionary[str, LmdbReader] = weakref.WeakValueDictionary()
+from caffefiles.files import PathLike
+from caffefiles.lmdb_pages import Damaged, Tree
 
 
 class LmdbReader:
-    """A read-only LMDB.
+    """A database as its last commit left it when it was opened.
+
+    Attributes:
+        path: its folder, as given.
+        count: the number of records; ``len()`` gives the same.
 
     Args:
-        path: its folder.
+        path: the folder that holds ``data.mdb``.
+        allow_empty: whether a database without records is accepted.
 
     Raises:
-        CaffeError: it is not there, is no LMDB, or is empty.
+        CaffeError: if there is no database, it is no LMDB, is cut short, or is empty.
     """
 
-    def __new__(cls, path: PathLike) -> LmdbReader:
-        """The reader of that path, the one that is open already if there is one."""
-        return _open.get(str(Path(path).resolve())) or super().__new__(cls)
-
-    def __init__(self, path: PathLike) -> None:
-        key = str(Path(path).resolve())
-        if key in _open:
-            return
+    def __init__(self, path: PathLike, allow_empty: bool = False) -> None:
         self.path = os.fspath(path)
-        if not Path(path).is_dir():
-            raise CaffeError(
-                f"there is no LMDB folder {self.path!r}", "build it with convert_imageset, or correct source"
-            )
-        try:
-            self._environment: Any = lmdb.open(self.path, readonly=True, lock=False, readahead=True, max_readers=64)
-            self._transaction: Any = self._environment.begin(buffers=True)
-        except lmdb.Error as error:
+        file = Path(path) / "data.mdb"
+        if not file.is_file():
+            there = Path(path).is_dir()
             leveldb = (Path(path) / "CURRENT").is_file()
             raise CaffeError(
-                f"{self.path!r} is no readable LMDB: {error}",
-                "it is a LevelDB: say backend: LEVELDB" if leveldb else "is it half written, or another format?",
-            ) from None
-        stat = self._environment.stat()
-        needed = (self._environment.info()["last_pgno"] + 1) * stat["psize"]
-        size = (Path(path) / "data.mdb").stat().st_size
-        if size < needed:  # LMDB maps the file: reading past its end would kill the process
-            raise CaffeError(
-                f"the LMDB {self.path!r} is cut short: {size} bytes of {needed}", "was the disk full? build it again"
+                f"no LMDB at {self.path}: "
+                + ("without a data.mdb it is no readable LMDB" if there else f"there is no LMDB folder {self.path!r}"),
+                "it is a LevelDB: say backend: LEVELDB" if leveldb else "build it, or correct the path",
             )
-        self.count = int(stat["entries"])
-        if not self.count:
-            raise CaffeError(f"the LMDB {self.path!r} has no records", "was building it interrupted? build it again")
-        info = self._environment.info()
-        self._snapshot = (stat["psize"], info["last_pgno"], info["last_txnid"], stat["depth"])
-        self._file = (Path(path) / "data.mdb").open("rb", buffering=0)
-        weakref.finalize(self, self._file.close)
-        _open[key] = self
+        try:
+            handle = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        except OSError as error:
+            raise CaffeError(f"the LMDB {self.path!r} cannot be opened: {error.strerror}") from None
+        weakref.finalize(self, os.close, handle)
+        try:
+            self._tree = Tree(handle)
+        except Damaged as error:
+            raise CaffeError(
+                f"{self.path!r} is no readable LMDB: {error}",
+                "it was not written to its end, or is of another format: build it again",
+            ) from None
+        size = file.stat().st_size
+        if size < self._tree.needed:
+            raise CaffeError(
+                f"the LMDB {self.path!r} is cut short: {size} bytes of {self._tree.needed}",
+                "was the disk full? Remove it and build it again",
+            )
+        self.count: int = self._tree.count
+        if not self.count and not allow_empty:
+            raise CaffeError(
+                f"the LMDB {self.path!r} has no records", "was building it interrupted? Remove it and build it again"
+            )
 
-    def once(self) -> Iterator[tuple[bytes, memoryview]]:
-        """Key and value of every record, in key order. A value is valid until the next one is taken.
+    def __len__(self) -> int:
+        return self.count
 
-        LMDB has no checksums, and trusts its pages: they are checked before it sees them. Keys must rise, and as many
-        come as the database says it has. What cannot be told is a flipped bit within a value or at a key's end.
+    def once(self, start: bytes = b"") -> Iterator[tuple[bytes, memoryview]]:
+        """Iterate over key and value of every record from the key ``start`` on, in key order.
+
+        LMDB has no checksums. Every page on the way is checked, keys must rise, and without ``start`` there must be as
+        many records as the database says. A flipped bit inside a value or at a key's end goes unnoticed.
 
         Raises:
-            CaffeError: the database is damaged.
+            CaffeError: if the database is damaged.
         """
-        count, before = 0, b""
+        found, before = 0, None
         try:
-            pages = Pages(self._file, *self._snapshot)
-            cursor = self._transaction.cursor()
-            for records in pages.leaves():
-                for _ in range(records):
-                    if not (cursor.next() if count else cursor.first()):
-                        break
-                    key = bytes(cursor.key())
-                    if count and key <= before:
-                        raise self._damaged(f"the key {key!r} comes after {before!r}")
-                    yield key, cursor.value()
-                    count, before = count + 1, key
-        except (lmdb.Error, Damaged) as error:
-            raise self._damaged(str(error)) from None
-        if count != self.count:
-            raise self._damaged(f"{count} records were found, it says it has {self.count}")
-
-    def _damaged(self, said: str) -> CaffeError:
-        return CaffeError(f"the LMDB {self.path!r} is damaged: {said}", "build it again")
+            for key, value in self._tree.records(start):
+                if before is not None and key <= before:
+                    raise Damaged(f"the key {key!r} comes after {before!r}")
+                yield key, value
+                found, before = found + 1, key
+            if not start and found != self.count:
+                raise Damaged(f"{found} records were found, it says it has {self.count}")
+        except Damaged as error:
+            raise self._damaged(error) from None
 
     def records(self) -> Iterator[tuple[bytes, memoryview]]:
-        """The same without end."""
+        """Iterate over the records without end."""
         while True:
             yield from self.once()
+
+    def at(self, position: int) -> tuple[bytes, memoryview]:
+        """Return key and value of the record at a position in key order, counted from 0.
+
+        Raises:
+            CaffeError: if there is no such position, or the database is damaged.
+        """
+        if not 0 <= position < self.count:
+            raise CaffeError(f"{self.path} has no record {position}", f"expected 0..{self.count - 1}")
+        try:
+            return self._tree.record(position)
+        except Damaged as error:
+            raise self._damaged(error) from None
+
+    def _damaged(self, error: Damaged) -> CaffeError:
+        return CaffeError(f"the LMDB {self.path!r} is damaged: {error}", "build it again")

@@ -1,4 +1,4 @@
-"""Reads and writes prototxts, caffemodels and solvers; whatever is old is upgraded, whatever is wrong is located.
+"""Nets and solvers as prototxts, and Caffe's binary messages: read, upgraded and written, with located errors.
 
 Sources: Caffe's ``util/io.cpp`` and ``util/upgrade_proto.cpp``.
 """
@@ -9,17 +9,15 @@ import os
 import re
 import warnings
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from caffefiles.errors import CaffeError, nearest, os_error_message
-from caffefiles.files import atomic_path, write_text
+from caffefiles.files import PathLike, atomic_path, write_text
 from caffefiles.proto import caffe_pb2
 from caffefiles.upgrade import upgrade_net, upgrade_solver
-
-PathLike = Union[str, "os.PathLike[str]"]
 
 _WHERE = re.compile(r"^\s*\d+:\d+ : (?:'.*?': )?", re.DOTALL)
 _NO_FIELD = re.compile(r'Message type "caffe\.(\w+)" has no field named "(\w+)"')
@@ -35,7 +33,7 @@ def parse_text(text: str | bytes, message: Any, source: PathLike) -> Any:
         source: what the text was read from, for the error.
 
     Raises:
-        CaffeError: the text is not such a message; says file, line, column, field and the nearest known names.
+        CaffeError: if the text is not such a message; it names file, line, column, field and the nearest known names.
     """
     if isinstance(text, bytes):
         try:
@@ -51,19 +49,19 @@ def parse_text(text: str | bytes, message: Any, source: PathLike) -> Any:
     except text_format.ParseError as error:
         at_line, column = error.GetLine(), error.GetColumn()
         where = f"{os.fspath(source)}" + (f":{at_line}:{column}" if at_line else "")
-        said = _WHERE.sub("", str(error)).rstrip(".")
-        raise CaffeError(f"{where}: {said}", _hint(said)) from None
+        problem = _WHERE.sub("", str(error)).rstrip(".")
+        raise CaffeError(f"{where}: {problem}", _hint(problem)) from None
     except (ValueError, RecursionError) as error:
         raise CaffeError(f"{os.fspath(source)}: {error}", f"a {message.DESCRIPTOR.name} was expected") from None
 
 
-def _hint(said: str) -> str:
-    """The nearest known names for an unknown field or enum value."""
-    found = _NO_FIELD.search(said)
+def _hint(problem: str) -> str:
+    """Offer the known names nearest to an unknown field or enum value."""
+    found = _NO_FIELD.search(problem)
     if found:
         fields = list(getattr(caffe_pb2, found.group(1)).DESCRIPTOR.fields_by_name)
         return nearest(found.group(2), fields) or f"{found.group(1)} has: {', '.join(sorted(fields))}"
-    found = _NO_VALUE.search(said)
+    found = _NO_VALUE.search(problem)
     if found:
         owner, _, name = found.group(1).rpartition(".")
         enums = (getattr(caffe_pb2, owner) if owner else caffe_pb2).DESCRIPTOR.enum_types_by_name
@@ -72,58 +70,67 @@ def _hint(said: str) -> str:
     return ""
 
 
-def parse_binary(data: bytes, message: Any, source: PathLike) -> Any:
+def parse_binary(data: bytes, message: Any, source: PathLike, what: str = "") -> Any:
     """Parse serialized ``data`` into ``message`` and return it.
 
+    Args:
+        data: the bytes.
+        message: an empty message of :mod:`caffefiles.proto.caffe_pb2`.
+        source: what the bytes were read from, for the error.
+        what: what people call such a file, ``caffemodel`` say, for the error.
+
     Raises:
-        CaffeError: the bytes are not such a message.
+        CaffeError: if the bytes are not such a message.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # protobuf 3.20 only warns of trailing bytes that it did not read
             message.ParseFromString(data)
     except (DecodeError, ValueError, SystemError, RuntimeWarning) as error:
+        kind = f"{what}, or a truncated one" if what else f"binary {message.DESCRIPTOR.name}"
         raise CaffeError(
-            f"{os.fspath(source)} is no binary {message.DESCRIPTOR.name} ({len(data)} bytes): {error}",
+            f"{os.fspath(source)} is no {kind} ({len(data)} bytes): {error}",
             "is it cut short, damaged, or another kind of file? (text ones end in .prototxt, HDF5 ones in .h5)",
         ) from None
     return message
 
 
-def read_bytes(path: PathLike) -> bytes:
-    """The bytes of a file.
+def read_bytes(path: PathLike, what: str = "", hint: str = "") -> bytes:
+    """Read a file.
+
+    Args:
+        path: the file.
+        what: what people call it; a missing file is then reported as "no <what> at <path>".
+        hint: how to get a missing file.
 
     Raises:
-        CaffeError: it cannot be read.
+        CaffeError: if it cannot be read.
     """
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise CaffeError(os_error_message(error)) from None
+        if what and isinstance(error, FileNotFoundError):
+            raise CaffeError(f"no {what} at {os.fspath(path)}", hint) from None
+        raise CaffeError(os_error_message(error), hint) from None
 
 
-def read_text(path: PathLike, message: Any) -> Any:
-    """:func:`parse_text` of a file."""
-    return parse_text(read_bytes(path), message, path)
+def read_text(path: PathLike, message: Any, what: str = "", hint: str = "") -> Any:
+    """:func:`parse_text` of a file; ``what`` and ``hint`` as for :func:`read_bytes`."""
+    return parse_text(read_bytes(path, what, hint), message, path)
 
 
-def read_binary(path: PathLike, message: Any) -> Any:
-    """:func:`parse_binary` of a file."""
-    return parse_binary(read_bytes(path), message, path)
+def read_binary(path: PathLike, message: Any, what: str = "", hint: str = "") -> Any:
+    """:func:`parse_binary` of a file; ``what`` and ``hint`` as for :func:`read_bytes`."""
+    return parse_binary(read_bytes(path, what, hint), message, path, what)
 
 
 def read_net(path: PathLike) -> Any:
-    """The NetParameter of a net's prototxt, upgraded to the current format."""
+    """Read a net's prototxt as a NetParameter, upgraded to the current format."""
     return upgrade_net(read_text(path, caffe_pb2.NetParameter()), path)
 
 
-def read_weights(path: PathLike) -> Any:
-    """The NetParameter of a binary caffemodel, upgraded to the current format."""
-    return upgrade_net(read_binary(path, caffe_pb2.NetParameter()), path)
-
-
 def read_solver(path: PathLike) -> Any:
-    """The SolverParameter of a solver's prototxt, upgraded; ``snapshot_prefix`` is filled in as Caffe fills it.
+    """Read a solver's prototxt as a SolverParameter, upgraded, its ``snapshot_prefix`` filled in as Caffe does it.
 
     Without a prefix it is the prototxt's path less its extension; if it names a folder, that name within the folder.
     """
@@ -136,19 +143,14 @@ def read_solver(path: PathLike) -> Any:
     return solver
 
 
-def read_blob(path: PathLike) -> Any:
-    """The BlobProto of a binaryproto (a mean image, say)."""
-    return read_binary(path, caffe_pb2.BlobProto())
-
-
 def to_text(message: Any) -> str:
-    """The prototxt of a message."""
+    """Return a message as prototxt."""
     return str(text_format.MessageToString(message))
 
 
-def save_text(path: PathLike, message: Any) -> None:
-    """Write a message as prototxt, whole or not at all."""
-    write_text(path, to_text(message))
+def save_text(path: PathLike, message: Any, header: str = "") -> None:
+    """Write a message as prototxt, whole or not at all, below the lines of ``header`` as comments."""
+    write_text(path, "".join(f"# {line}\n" for line in header.splitlines()) + to_text(message))
 
 
 def save_binary(path: PathLike, message: Any) -> None:

@@ -12,8 +12,10 @@ from typing import Any, Union
 import numpy as np
 import numpy.typing as npt
 
+from caffefiles.caffemodel import blob_shape, check_weights, read_weights
 from caffefiles.mean import read_mean
-from caffefiles.protos import blob_shape, read_prototxt, read_weights
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import read_text
 from foolcaffe.engine import caffe
 from foolcaffe.errors import FoolCaffeError, nearest
 from foolcaffe.images import BgrPixels
@@ -43,9 +45,10 @@ class Classifier:
     """
 
     def __init__(self, deploy: Path, weights: Path, mean: Path | None, gpu: int | None = None) -> None:
-        parameters = read_prototxt(deploy, "NetParameter")
+        parameters = read_text(deploy, caffe_pb2.NetParameter(), "NetParameter")
         _check_layers(deploy, parameters)
-        blobs = read_weights(weights)
+        blobs = read_weights(weights, "`make train` trains one")
+        check_weights(blobs, weights)
         self.shape = _input_shape(deploy, parameters)
         self._softmax, self._score = _score_blob(deploy, parameters)
         if not parameters.force_backward:
@@ -55,7 +58,7 @@ class Classifier:
             )
         self._mean = np.zeros(self.shape, np.float32)
         if mean is not None:
-            self._mean = read_mean(mean)
+            self._mean = read_mean(mean, "`make lmdb` computes one")
             if self._mean.shape != self.shape:
                 raise FoolCaffeError(
                     f"the mean {mean} is {_by(self._mean.shape)}, the input of {deploy} is {_by(self.shape)}"
@@ -81,7 +84,7 @@ class Classifier:
 
     def _check_weights(self, weights: Any, file: Path, deploy: Path) -> None:
         """Compare shapes before ``copy_from``, which would abort; and names, which it would skip in silence."""
-        given = {layer.name: [blob_shape(b) for b in layer.blobs] for layer in (weights.layer or weights.layers)}
+        given = {layer.name: [blob_shape(b) for b in layer.blobs] for layer in weights.layer}
         for name, layer in self._net.params.items():
             if name not in given or not given[name]:
                 raise FoolCaffeError(

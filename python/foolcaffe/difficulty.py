@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from caffefiles.datum import DatumLMDB
 from foolcaffe import engine
 from foolcaffe.attacks import METHODS, Criterion, method
-from foolcaffe.datums import DatumLMDB
 from foolcaffe.errors import FoolCaffeError, run_cli
 from foolcaffe.images import BgrPixels, Rgb8, write_png
 from foolcaffe.progress import Progress

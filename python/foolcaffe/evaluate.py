@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from caffefiles.datum import DatumLMDB
 from foolcaffe import engine
 from foolcaffe.classifier import Classifier
-from foolcaffe.datums import DatumLMDB
 from foolcaffe.errors import FoolCaffeError, run_cli
 from foolcaffe.progress import Progress
 from foolcaffe.trained import find_trained

@@ -10,8 +10,12 @@ import argparse
 import os
 import random
 import re
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from caffefiles import listfile
 from caffefiles.files import write_text
@@ -64,31 +68,29 @@ def scan(root: Path, seed: int = 1) -> Lists:
     return Lists(train, val, _names(root, folders))
 
 
-def read_list(path: Path, classes: int | None = None) -> list[tuple[str, int]]:
-    """Read a list strictly: what ``convert_imageset`` would take for label 0 in silence is an error here.
+def read_list(path: Path, classes: int | None = None) -> Iterator[tuple[str, int]]:
+    """Read a list strictly, a line at a time: what ``convert_imageset`` would silently give label 0 is an error here.
 
     Args:
         path: a text file, a line an image: ``<path> <class id>``; paths may hold spaces.
         classes: if given, ids must be below it.
 
     Raises:
-        FoolCaffeError: with the line: an empty one, a space at its end, no label, an id out of range, a path twice.
+        FoolCaffeError: if a line is empty, ends with a space, has no label or an id out of range, or repeats a path; it
+            names the line. A repeated path is found after the last line was yielded.
     """
-    entries: list[tuple[str, int]] = []
-    seen: dict[bytes, int] = {}
+    hashes = array("q")
     for line in listfile.read(path, classes):
         if line.reason:
             raise FoolCaffeError(
                 f"{path}:{line.number}: {line.reason}", "expected: <path> <class id>, one space between"
             )
-        if line.path in seen:
-            name = listfile.show(line.path)
-            raise FoolCaffeError(f"{path}:{line.number}: {name} is listed in line {seen[line.path]} already")
-        seen[line.path] = line.number
-        entries.append((os.fsdecode(line.path), line.label))
-    if not entries:
-        raise FoolCaffeError(f"{path} lists no image")
-    return entries
+        hashes.append(hash(line.path))
+        yield os.fsdecode(line.path), line.label
+    if not hashes:
+        raise FoolCaffeError(f"{path} lists no image", "expected a line an image: <path> <class id>")
+    for number, reason in listfile.repeated(path, np.frombuffer(hashes, np.int64)).items():
+        raise FoolCaffeError(f"{path}:{number}: {reason}", "a path may be listed once: remove the line")
 
 
 def _images(root: Path, folder: Path) -> list[str]:
@@ -160,7 +162,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--check", type=Path, metavar="LIST", help="only check a list's lines")
     options = parser.parse_args(arguments)
     if options.check is not None:
-        read_list(options.check)
+        for _ in read_list(options.check):
+            pass
         return 0
     if options.root is None or options.out is None:
         parser.error("ROOT and OUT are needed")

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from caffefiles.datum import DatumLMDB
 from caffefiles.proto import caffe_pb2
-from caffefiles.protos import read_prototxt, write_prototxt
+from caffefiles.prototxt import read_text, save_text
 from foolcaffe import engine, gpu
 from foolcaffe.classes import read_synsets
-from foolcaffe.datums import DatumLMDB
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, nearest, run_cli
 
@@ -57,19 +57,18 @@ def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overr
     """
     overrides = overrides or Overrides()
     _check(overrides)
-    solver = read_prototxt(model / "solver.prototxt", "SolverParameter")
+    solver = read_text(model / "solver.prototxt", caffe_pb2.SolverParameter(), "SolverParameter")
     net_file = _beside(model, solver.net)
-    train_val = read_prototxt(net_file, "NetParameter")
-    deploy = read_prototxt(net_file.parent / "deploy.prototxt", "NetParameter")
+    train_val = read_text(net_file, caffe_pb2.NetParameter(), "NetParameter")
+    deploy = read_text(net_file.parent / "deploy.prototxt", caffe_pb2.NetParameter(), "NetParameter")
     classes = len(read_synsets(dataset / "synset_words.txt"))
     with DatumLMDB(dataset / "train_lmdb") as train, DatumLMDB(dataset / "val_lmdb") as val:
         images, validation = len(train), len(val)
 
     batches: dict[int, int] = {}
-    pb = _enums()
     for layer in train_val.layer:
         if layer.type == "Data":
-            test = any(rule.phase == pb["TEST"] and rule.HasField("phase") for rule in layer.include)
+            test = any(rule.phase == caffe_pb2.TEST and rule.HasField("phase") for rule in layer.include)
             layer.data_param.source = str(dataset / ("val_lmdb" if test else "train_lmdb"))
             batches[test] = layer.data_param.batch_size
         if layer.transform_param.HasField("mean_file"):
@@ -93,7 +92,7 @@ def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overr
     solver.snapshot = max(1, iterations // 4)
     solver.display = min(100, max(1, iterations // 100))
     solver.snapshot_prefix = str(out / out.name)
-    solver.solver_mode = pb["GPU"] if on_gpu else pb["CPU"]
+    solver.solver_mode = caffe_pb2.SolverParameter.GPU if on_gpu else caffe_pb2.SolverParameter.CPU
     for field, value in (
         ("base_lr", overrides.base_lr),
         ("weight_decay", overrides.weight_decay),
@@ -112,7 +111,7 @@ def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overr
         return False
     header = f"Rendered from {_shown(net_file.parent)} for {dataset.name}: {classes} classes, {images} images."
     for name, message in rendered.items():
-        write_prototxt(out / f"{name}.prototxt", message, header)
+        save_text(out / f"{name}.prototxt", message, header)
     return True
 
 
@@ -133,8 +132,9 @@ def _check(overrides: Overrides) -> None:
 
 def _differences(out: Path, rendered: dict[str, Any], scores: str) -> str:
     """In what the files in ``out`` differ from the messages, for people; empty if in the solver's mode at most."""
-    types = {"train_val": "NetParameter", "deploy": "NetParameter", "solver": "SolverParameter"}
-    there = {name: read_prototxt(out / f"{name}.prototxt", message) for name, message in types.items()}
+    there = {
+        name: read_text(out / f"{name}.prototxt", type(message)(), "prototxt") for name, message in rendered.items()
+    }
     there["solver"].solver_mode = rendered["solver"].solver_mode  # the trainer sets it to what is there
     if there == rendered:
         return ""
@@ -153,12 +153,6 @@ def _differences(out: Path, rendered: dict[str, Any], scores: str) -> str:
     return ", ".join(f"{name} {old:g}, not {new:g}" for name, old, new in pairs if old != new) or (
         "other prototxts: another model's, or edited ones"
     )
-
-
-def _enums() -> dict[str, int]:
-    """Caffe's enum values that prototxts are edited with: TRAIN, TEST, CPU, GPU."""
-    pb2 = caffe_pb2
-    return {"TRAIN": pb2.TRAIN, "TEST": pb2.TEST, "CPU": pb2.SolverParameter.CPU, "GPU": pb2.SolverParameter.GPU}
 
 
 def _beside(model: Path, net: str) -> Path:

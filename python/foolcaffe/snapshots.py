@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from caffefiles.protos import read_binary, read_weights
+from caffefiles.caffemodel import check_weights, read_weights
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import read_binary
 from foolcaffe.errors import FoolCaffeError
 
 
@@ -41,13 +43,13 @@ def latest(prefix: Path) -> tuple[Snapshot | None, list[str]]:
 
 def _problem(iteration: int, state: Path, weights: Path) -> str:
     try:
-        message = read_binary(state, "SolverState", "solverstate")
+        message = read_binary(state, caffe_pb2.SolverState(), "solverstate")
     except FoolCaffeError as error:
         return error.message
     if message.iter != iteration or not message.history:
         return f"{state} is damaged: it says iteration {message.iter} and holds {len(message.history)} histories"
     try:
-        read_weights(weights)
+        check_weights(read_weights(weights, "`make train` trains one"), weights)
     except FoolCaffeError as error:
         return error.message
     return ""

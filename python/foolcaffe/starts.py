@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from caffefiles.datum import DatumLMDB, Record
 from foolcaffe.classifier import Classifier
-from foolcaffe.datums import DatumLMDB, Record
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import BgrPixels, Rgb8, noise, read_image, resize
 from foolcaffe.trained import TrainedModel

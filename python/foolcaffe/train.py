@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from caffefiles.files import sha256, write_json
-from caffefiles.protos import read_prototxt, write_prototxt
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import read_text, save_text
 from foolcaffe import engine, gpu
 from foolcaffe.caffelog import TrainLog, parse
 from foolcaffe.errors import EXIT_INTERRUPTED, FoolCaffeError, run_cli
@@ -55,7 +56,7 @@ def train(folder: Path, asked_gpu: str = "auto", quiet: bool = False) -> int:
         FoolCaffeError: Caffe failed, the run diverged, or another run is at work here.
     """
     solver_file = folder / "solver.prototxt"
-    solver = read_prototxt(solver_file, "SolverParameter")
+    solver = read_text(solver_file, caffe_pb2.SolverParameter(), "SolverParameter")
     prefix = Path(solver.snapshot_prefix)
     command = engine.command("caffe")
     device = gpu.choose(command, asked_gpu)
@@ -172,7 +173,7 @@ def _mode_follows(solver_file: Path, solver: Any, on_gpu: bool) -> None:
     if solver.solver_mode != modes[name].number:
         solver.solver_mode = modes[name].number
         comment = [line[1:].strip() for line in solver_file.read_text("utf-8").splitlines() if line.startswith("#")]
-        write_prototxt(solver_file, solver, "\n".join(comment))
+        save_text(solver_file, solver, "\n".join(comment))
         print(f"{solver_file}: solver_mode is {name} now, for that is where it trains", file=sys.stderr)
 
 
@@ -185,7 +186,7 @@ def _run(
         the log, the exit code, and whether it was interrupted: one that is, before it has begun, ends by the signal.
     """
     log = TrainLog()
-    environment = {**os.environ, "GLOG_logtostderr": "1", "GLOG_minloglevel": "0"}
+    environment = engine.child_environment(GLOG_logtostderr="1", GLOG_minloglevel="0")
     # The child keeps the lock open: were this process killed, a second run could not start beside the first.
     with log_file.open("ab") as out, Progress(total, "iterations", "train", quiet, start) as progress:
         child: subprocess.Popen[bytes] | None = None

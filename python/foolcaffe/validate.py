@@ -11,6 +11,7 @@ from foolcaffe.errors import FoolCaffeError, run_cli
 from foolcaffe.images import read_image
 from foolcaffe.lists import read_list
 from foolcaffe.lmdb import validate
+from foolcaffe.lmdb.plan import count_lines
 from foolcaffe.progress import Progress
 
 SHOWN = 10
@@ -31,12 +32,11 @@ def differences(folder: Path, part: str, size: int, quiet: bool = False) -> list
     """
     classes = len(read_synsets(folder / "synset_words.txt"))
     listing = folder / f"{part}.txt"
-    entries = read_list(listing, classes)
     found = validate.validate(folder / f"{part}_lmdb", listing, (size, size), classes, quiet)
     wrong = list(found.wrong)
     if wrong:
-        wrong.insert(0, f"{folder}/{part}_lmdb has {found.records} records, {listing} has {len(entries)} lines")
-    mean = read_mean(folder / "mean.binaryproto").shape
+        wrong.insert(0, f"{folder}/{part}_lmdb has {found.records} records, {listing} has {count_lines(listing)} lines")
+    mean = read_mean(folder / "mean.binaryproto", "`make lmdb` computes one").shape
     if mean != (3, size, size):
         wrong.append(f"{folder}/mean.binaryproto is {' × '.join(map(str, mean))}, not 3 × {size} × {size}")
     return wrong
@@ -45,9 +45,8 @@ def differences(folder: Path, part: str, size: int, quiet: bool = False) -> list
 def bad_images(root: Path, listing: Path, quiet: bool = False) -> list[tuple[str, str]]:
     """(path, reason) of each image of a list that cannot be decoded whole."""
     bad = []
-    entries = read_list(listing)
-    with Progress(len(entries), "images", "looking for bad images", quiet) as progress:
-        for path, _ in entries:
+    with Progress(count_lines(listing), "images", "looking for bad images", quiet) as progress:
+        for path, _ in read_list(listing):
             progress.advance()
             try:
                 read_image(root / path)

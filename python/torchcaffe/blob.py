@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from caffefiles.caffemodel import blob_shape
 from caffefiles.errors import CaffeError
 
 _MAX_AXES = 32
@@ -281,7 +282,7 @@ class Blob:
         Raises:
             CaffeError: the shape differs and ``reshape`` is off, or the values do not fill the shape.
         """
-        shape = proto_shape(proto)
+        shape = blob_shape(proto)
         if reshape:
             self.reshape(*shape)
         elif not self.shape_equals(proto):
@@ -305,10 +306,3 @@ class Blob:
             ours = (1,) * (4 - self.num_axes) + self.shape
             return ours == (proto.num, proto.channels, proto.height, proto.width)
         return self.shape == tuple(proto.shape.dim)
-
-
-def proto_shape(proto: Any) -> tuple[int, ...]:
-    """The shape that a BlobProto states, in either form."""
-    if any(proto.HasField(name) for name in ("num", "channels", "height", "width")):
-        return (proto.num, proto.channels, proto.height, proto.width)
-    return tuple(proto.shape.dim)

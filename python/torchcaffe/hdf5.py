@@ -16,8 +16,7 @@ import numpy as np
 import torch
 
 from caffefiles.errors import CaffeError
-from caffefiles.files import atomic_path
-from caffefiles.prototxt import PathLike
+from caffefiles.files import PathLike, atomic_path
 from torchcaffe import log
 from torchcaffe.blob import Blob
 from torchcaffe.net import Net

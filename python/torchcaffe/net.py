@@ -8,8 +8,9 @@ from typing import Any, Callable
 import torch
 
 from caffefiles.errors import CaffeError, nearest
+from caffefiles.files import PathLike
 from caffefiles.proto import caffe_pb2
-from caffefiles.prototxt import PathLike, read_net
+from caffefiles.prototxt import read_net
 from torchcaffe import common, log
 from torchcaffe.blob import Blob
 from torchcaffe.layers.base import Layer

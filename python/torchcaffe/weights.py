@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
-from caffefiles.prototxt import PathLike, read_weights, save_binary
+from caffefiles.caffemodel import read_weights
+from caffefiles.files import PathLike
+from caffefiles.prototxt import save_binary
 from torchcaffe.net import Net
 
 

@@ -55,7 +55,7 @@ def test_flip_on_disk(road: Road, net: Classifier, tmp_path: Path, method: str, 
 
 
 def test_the_record_measures_the_png(road: Road, tmp_path: Path) -> None:
-    from foolcaffe.datums import DatumLMDB
+    from caffefiles.datum import DatumLMDB
 
     record = json.loads(
         succeeds(fool(road, tmp_path, "--class", "1", "--start", "val:7", "--confidence", "0.9", "--json"))
@@ -74,7 +74,7 @@ def test_the_record_measures_the_png(road: Road, tmp_path: Path) -> None:
 
 def test_the_step_is_the_smallest(road: Road, net: Classifier, tmp_path: Path) -> None:
     """Half a percent less of the same direction fools no more."""
-    from foolcaffe.datums import DatumLMDB
+    from caffefiles.datum import DatumLMDB
     from foolcaffe.images import BgrPixels
 
     record = json.loads(succeeds(fool(road, tmp_path, "--class", "4", "--start", "val:3", "--flip", "--json")))
@@ -170,7 +170,7 @@ def test_a_start_of_the_class_already(road: Road, net: Classifier, tmp_path: Pat
 
 def test_what_cannot_be_reached_is_said_and_leaves_nothing(road: Road, tmp_path: Path) -> None:
     """Two classes with the same weights: neither can ever beat the other."""
-    from caffefiles.protos import read_weights
+    from caffefiles.caffemodel import read_weights
 
     twins = read_weights(next(road.model.glob("*_iter_60.caffemodel")))
     rows, bias = next(layer.blobs for layer in twins.layer if layer.blobs)

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from caffefiles.protos import read_prototxt, read_weights, write_prototxt
+from caffefiles.caffemodel import read_weights
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import read_text, save_text
 from foolcaffe.engine import command
 from foolcaffe.images import read_image
 from foolcaffe.trained import find_trained
@@ -51,13 +53,13 @@ def test_the_posts_solver_runs_as_it_stands(road: Road, tmp_path: Path) -> None:
     (tmp_path / "models").symlink_to(ROOT / "models")
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "imagenet").symlink_to(road.dataset)
-    solver = read_prototxt(ROOT / "models" / "linear_softmax" / "solver.prototxt", "SolverParameter")
+    solver = read_text(ROOT / "models" / "linear_softmax" / "solver.prototxt", caffe_pb2.SolverParameter())
     assert solver.solver_mode == solver.GPU
     solver.solver_mode, solver.max_iter, solver.test_iter[0] = solver.CPU, 2, 1
     prefix = Path(solver.snapshot_prefix)
     assert prefix.parent == Path("build/imagenet")  # `make lmdb` makes it; Caffe makes no folder, it aborts
     solver.snapshot_prefix = "build/" + prefix.name  # the road is not to be written to
-    write_prototxt(tmp_path / "solver.prototxt", solver, "")
+    save_text(tmp_path / "solver.prototxt", solver)
     done = subprocess.run(
         [*command("caffe"), "train", "-solver", "solver.prototxt"],
         cwd=tmp_path,

@@ -124,7 +124,8 @@ def differing(a: object, b: object, path: str = "") -> set[str]:
 
 
 def test_a_rendered_copy_differs_only_where_it_must(road: Road) -> None:
-    from caffefiles.protos import read_prototxt
+    from caffefiles.proto import caffe_pb2
+    from caffefiles.prototxt import read_text
 
     source = ROOT / "models" / "linear_softmax"
     for name, message, allowed in (
@@ -140,16 +141,17 @@ def test_a_rendered_copy_differs_only_where_it_must(road: Road) -> None:
             {"test_iter", "test_interval", "display", "max_iter", "snapshot", "snapshot_prefix", "net", "solver_mode"},
         ),
     ):
-        ours = read_prototxt(road.model / f"{name}.prototxt", message)
-        assert differing(read_prototxt(source / f"{name}.prototxt", message), ours) <= allowed, name
+        ours = read_text(road.model / f"{name}.prototxt", getattr(caffe_pb2, message)())
+        assert differing(read_text(source / f"{name}.prototxt", getattr(caffe_pb2, message)()), ours) <= allowed, name
 
 
 @pytest.mark.parametrize("name", ["linear_softmax", "linear_softmax_smooth", "linear_softmax_noisy"])
 def test_the_posts_hyperparameters(name: str) -> None:
-    from caffefiles.protos import read_prototxt
+    from caffefiles.proto import caffe_pb2
+    from caffefiles.prototxt import read_text
 
-    solver = read_prototxt(ROOT / "models" / name / "solver.prototxt", "SolverParameter")
-    net = read_prototxt(ROOT / solver.net, "NetParameter")
+    solver = read_text(ROOT / "models" / name / "solver.prototxt", caffe_pb2.SolverParameter())
+    net = read_text(ROOT / solver.net, caffe_pb2.NetParameter())
     (fc,) = [layer for layer in net.layer if layer.type == "InnerProduct"]
     assert abs(solver.base_lr - 1e-7) <= 1e-13
     assert abs(solver.momentum - 0.9) <= 1e-6

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -16,7 +17,7 @@ import psutil
 import pytest
 
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb.locks import locked
+from foolcaffe.locks import locked
 from lmdbs import zoo
 from lmdbs.tools import command, environment, records, run, stream_digest
 
@@ -291,4 +292,27 @@ def test_another_unfinished_build_is_not_mixed_in(dataset: tuple[Path, Path, str
     assert "differs in settings" in said
     assert "--restart" in said
     run(*arguments, "--skip-bad", "--restart")
+    assert stream_digest(tmp_path / "db") == digest
+
+
+def test_a_stopped_worker_is_named_and_replaced(dataset: tuple[Path, Path, str, bytes], tmp_path: Path) -> None:
+    root, listing, digest, _ = dataset
+    process = subprocess.Popen(
+        command("build", root, listing, tmp_path / "db", "--skip-bad", "--workers", 2),
+        env={**environment(), "FOOLCAFFE_STALL_SECONDS": "2"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while len(workers_of(process)) < 2 or not (tmp_path / "db.partial" / "shards" / "00000" / "data.mdb").exists():
+        assert process.poll() is None
+        time.sleep(0.002)
+    victim = workers_of(process)[0]
+    victim.suspend()
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    named = re.search(rf"worker {victim.pid} made no progress for 2 s at (.*): it is replaced", said)
+    assert named, said
+    assert re.fullmatch(r"n\d{8}/image_\d+\.JPEG \(line \d+\)", named[1])
+    gone([victim])
     assert stream_digest(tmp_path / "db") == digest

@@ -103,12 +103,12 @@ def test_mean_past_the_precision_of_float32(tmp_path: Path) -> None:
     """70,000 white images: the running sum passes 2²⁴ and rounds; both round alike."""
     import lmdb
 
-    from caffefiles import datum
+    from foolcaffe.lmdb.slots import head, tail
 
     pixels = np.random.default_rng(1).integers(250, 256, (17, 2 * 3 * 5), dtype=np.uint8)
     with lmdb.open(str(tmp_path / "db"), map_size=1 << 28) as env, env.begin(write=True) as txn:
         for i in range(70_000):
-            value = datum.head(2, 3, 5) + pixels[i % 17].tobytes() + datum.tail(i % 3)
+            value = head(2, 3, 5) + pixels[i % 17].tobytes() + tail(i % 3)
             txn.put(b"%08d" % i, value, append=True)
     run("mean", tmp_path / "db", tmp_path / "ours.binaryproto")
     tool = caffe_tool("compute_image_mean")

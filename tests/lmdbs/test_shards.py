@@ -173,7 +173,8 @@ def test_validate_of_any_lmdb(tmp_path: Path, edit: object, message: str) -> Non
         for key, value in records(tmp_path / "good"):
             txn.put(key, value)
     assert (
-        "9 records are well, it carries no checksums" in run("validate", tmp_path / "db", listing, "--size", 64).stdout
+        "9 records, none is wrong, it carries no checksums"
+        in run("validate", tmp_path / "db", listing, "--size", 64).stdout
     )
     shutil.rmtree(tmp_path / "db")
     with lmdb.open(str(tmp_path / "db"), map_size=1 << 28) as env, env.begin(write=True) as txn:
@@ -192,12 +193,12 @@ def test_validate_size_and_classes(tmp_path: Path) -> None:
 
 def test_validate_of_no_database(tmp_path: Path) -> None:
     (tmp_path / "data.mdb").write_bytes(struct.pack("<Q", 7) * 4096)
-    assert "cannot be opened as an LMDB" in run("validate", tmp_path, expect=1).stderr
+    assert "is no readable LMDB" in run("validate", tmp_path, expect=1).stderr
     assert "no LMDB at" in run("validate", tmp_path / "none", expect=1).stderr
 
 
 def lengthen(data: Path, key: bytes) -> None:
-    """Make LMDB believe that a record's value has two gigabytes: it reads beyond its map, and the process ends."""
+    """Let a leaf say that a record's value has two gigabytes: LMDB itself would read beyond its map and crash."""
     raw = bytearray(data.read_bytes())
     at = raw.index(key)  # before it: two halves of the size, flags, the key's length
     raw[at - 6 : at - 4] = b"\xff\x7f"
@@ -208,12 +209,12 @@ def test_a_damaged_page_ends_no_build_and_no_validation(tmp_path: Path) -> None:
     listing = zoo.many(tmp_path / "i", 30)
     run("build", tmp_path / "i", listing, tmp_path / "db")
     lengthen(tmp_path / "db" / "data.mdb", b"00000007_n")
-    assert "a page is damaged" in run("validate", tmp_path / "db", listing, expect=1).stderr
+    assert "is damaged: page" in run("validate", tmp_path / "db", listing, expect=1).stderr
     shutil.rmtree(tmp_path / "db")
     run("plan", tmp_path / "i", listing, tmp_path / "db")
     run("shard", tmp_path / "db", 0)
     lengthen(shard(tmp_path / "db", 0) / "data.mdb", b"00000007_n")
-    assert "cannot be read back" in run("merge", tmp_path / "db", expect=1).stderr
+    assert "is damaged: page" in run("merge", tmp_path / "db", expect=1).stderr
     assert not (tmp_path / "db").exists()
 
 

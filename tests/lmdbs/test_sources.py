@@ -149,11 +149,11 @@ def test_downsampled_imagenet(tmp_path: Path, kind: str, side: int) -> None:
     expected = np.concatenate(pixels).reshape(-1, 3, side, side)[:, ::-1]
     ids = [{1: 2, 2: 0, 3: 1}[v] for v in labels]
     assert len(stored) == len(ids) == 22
-    from caffefiles import datum
+    from caffefiles.datum import datum_pixels, parse_datum
 
     for (key, value), image, label in zip(stored, expected, ids):
-        assert datum.parse(value).label == label, key
-        assert np.array_equal(datum.parse(value).pixels, image), key
+        assert parse_datum(value).label == label, key
+        assert np.array_equal(datum_pixels(parse_datum(value)), image), key
 
 
 def python2_pickle(data: np.ndarray, labels: list[int]) -> bytes:

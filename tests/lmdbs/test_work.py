@@ -6,23 +6,25 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import cv2
+import lmdb
 import numpy as np
 import psutil
 import pytest
 from PIL import Image
 
-from caffefiles import datum
+from caffefiles.datum import DatumLMDB, parse_datum
+from caffefiles.lmdb_reader import LmdbReader
 from foolcaffe.archives.sources import BadImage
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb import plan
 from foolcaffe.lmdb.decode import Decoder
 from foolcaffe.lmdb.pool import Pool
-from foolcaffe.lmdb.reader import Reader
-from foolcaffe.lmdb.shard import How, build
+from foolcaffe.lmdb.shard import Options, build
 from lmdbs import zoo
 from lmdbs.tools import command, environment, records, run
 
@@ -35,9 +37,9 @@ def slow_png(side: int) -> bytes:
 def test_an_image_that_takes_too_long_is_rejected(tmp_path: Path) -> None:
     images = {"a.JPEG": zoo.jpeg(zoo.photo(30, 41)), "slow.png": slow_png(3000), "b.JPEG": zoo.jpeg(zoo.photo(44, 29))}
     listing = zoo.folder(tmp_path / "i", images)
-    made = plan.make(tmp_path / "plan", plan.asked(str(tmp_path / "i"), listing, plan.Settings(), 1))
+    made = plan.make(tmp_path / "plan", plan.request(str(tmp_path / "i"), listing, plan.Settings(), 1))
     with Pool(made.folder, made.settings, 1, cpu_seconds=0.03) as pool:
-        report = build(made, 0, tmp_path / "shard", How(skip_bad=True, quiet=True), pool)
+        report = build(made, 0, tmp_path / "shard", Options(skip_bad=True, quiet=True), pool)
     assert [(r["path"], r["reason"]) for r in report["rejected"]] == [("slow.png", "decoding took more than 0.03 s")]
     assert [k for k, _ in records(tmp_path / "shard")] == [b"00000000_a.JPEG", b"00000002_b.JPEG"]
 
@@ -54,14 +56,14 @@ def test_results_come_in_order(tmp_path: Path) -> None:
         f"{i}.JPEG": zoo.jpeg(zoo.photo(900 if i % 5 == 0 else 9, 700 if i % 7 == 0 else 8, seed=i)) for i in range(40)
     }
     listing = zoo.folder(tmp_path / "i", images)
-    made = plan.make(tmp_path / "plan", plan.asked(str(tmp_path / "i"), listing, plan.Settings(5, 6), 1))
+    made = plan.make(tmp_path / "plan", plan.request(str(tmp_path / "i"), listing, plan.Settings(5, 6), 1))
     with Pool(made.folder, made.settings, 3) as pool:
         labels = []
         for chunk in pool.run([(7, 9), (0, 5), (20, 40)], 27):
             assert chunk.size == 1
             for key, value in chunk.items:
                 assert bytes(key) == b"%08d_%d.JPEG" % (chunk.first, chunk.first)
-                labels.append(datum.parse(value).label)
+                labels.append(parse_datum(value).label)
     assert labels == [7, 8, *range(5), *range(20, 40)]
 
 
@@ -131,30 +133,40 @@ def test_reader(tmp_path: Path) -> None:
     run("build", tmp_path / "i", listing, tmp_path / "db", "--resize_height", 5, "--resize_width", 7)
     expected = records(tmp_path / "db")
     (tmp_path / "db").chmod(0o555)
-    with Reader(tmp_path / "db") as reader:
-        assert len(reader) == 23
-        assert [(k, bytes(v)) for k, v in reader.items()] == expected
-        assert [k for k, _ in reader.items(b"00000020")] == [k for k, _ in expected[20:]]
-        assert reader.keys == [k for k, _ in expected]
-        assert reader[13].label == 13 % 7
-        assert reader[13].pixels.shape == (3, 5, 7)
-        with pytest.raises(FoolCaffeError, match=r"no record 23.*\n.*expected 0\.\.22"):
-            reader[23]
+    reader = LmdbReader(tmp_path / "db")
+    assert len(reader) == reader.count == 23
+    assert [(k, bytes(v)) for k, v in reader.once()] == expected
+    assert [k for k, _ in reader.once(b"00000020")] == [k for k, _ in expected[20:]]
+    assert [k for k, _ in reader.once(b"99")] == []
+    for position in (0, 7, 22):
+        assert (reader.at(position)[0], bytes(reader.at(position)[1])) == expected[position]
+    with DatumLMDB(tmp_path / "db") as images:
+        assert images.record(13).label == 13 % 7
+        assert images.record(13).pixels.shape == (3, 5, 7)
+    with pytest.raises(FoolCaffeError, match=r"no record 23\n.*expected 0\.\.22"):
+        reader.at(23)
     assert not (tmp_path / "db" / "lock.mdb").exists()
     with pytest.raises(FoolCaffeError, match="no LMDB at"):
-        Reader(tmp_path)
+        LmdbReader(tmp_path)
 
 
-def test_reader_goes_on_after_dropping_its_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    listing = zoo.many(tmp_path / "i", 23)
-    run("build", tmp_path / "i", listing, tmp_path / "db", "--size", 4)
-    monkeypatch.setattr("foolcaffe.lmdb.reader._REMAP_EVERY", 5)
-    expected = records(tmp_path / "db")
-    with Reader(tmp_path / "db") as reader:
-        assert [(k, bytes(v)) for k, v in reader.items()] == expected
+def test_reader_from_every_key_of_a_tree_of_three_levels(tmp_path: Path) -> None:
+    expected = [(b"%05d_%s" % (i, b"k" * (i % 200)), b"v" * (i % 700)) for i in range(3000)]
+    with lmdb.open(str(tmp_path / "db"), map_size=1 << 26) as environment:
+        with environment.begin(write=True) as transaction:
+            for key, value in expected:
+                transaction.put(key, value)
+        assert environment.stat()["depth"] == 3
+    reader = LmdbReader(tmp_path / "db")
+    for position in range(0, 3000, 97):
+        key = expected[position][0]
+        assert next(reader.once(key))[0] == key
+        assert next(reader.once(key[:5]))[0] == key
+        assert reader.at(position)[0] == key
+    assert len(list(reader.once(expected[-60][0]))) == 60
 
 
-def peak(arguments: list[str]) -> int:
+def peak(arguments: list[str], code: int = 0) -> int:
     """Peak of the resident memory of a command and its children, in MiB; shared memory counts once for each."""
     process = subprocess.Popen(arguments, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     most = 0
@@ -165,7 +177,7 @@ def peak(arguments: list[str]) -> int:
         except psutil.NoSuchProcess:
             pass
         time.sleep(0.01)
-    assert process.returncode == 0
+    assert process.returncode == code
     return most >> 20
 
 
@@ -179,11 +191,34 @@ def test_memory_does_not_grow_with_the_images(tmp_path: Path) -> None:
     assert peaks[50_000] <= 1.25 * peaks[5_000], peaks
 
 
+@pytest.mark.slow
+def test_a_long_list_costs_little_memory(tmp_path: Path) -> None:
+    """300,000 lines may cost 24 MiB, 80 bytes a line, on every station that reads lists."""
+    (tmp_path / "i").mkdir()
+    (tmp_path / "short.txt").write_text("n00000000/image_of_some_class_0.JPEG 0\n")
+    lines = (f"n{i % 1000:08d}/image_of_some_class_{i}.JPEG {i % 1000}\n" for i in range(300_000))
+    (tmp_path / "long.txt").write_text("".join(lines))
+    listed = {}
+    for name in ("short", "long"):
+        listing = tmp_path / f"{name}.txt"
+        database = tmp_path / f"db-{name}"
+        with lmdb.open(str(database), map_size=1 << 26) as env, env.begin(write=True) as txn:
+            txn.put(b"0", b"no Datum")
+        checks = {
+            "check": [sys.executable, "-m", "foolcaffe.lists", "--check", str(listing)],
+            "plan": command("plan", tmp_path / "i", listing, tmp_path / name, "--skip-bad", "--shuffle", 1),
+            "validate": command("validate", database, listing),
+        }
+        listed[name] = {what: peak(check, code=int(what == "validate")) for what, check in checks.items()}
+    growth = {what: listed["long"][what] - listed["short"][what] for what in listed["long"]}
+    assert max(growth.values()) <= 24, growth
+
+
 def test_reading_back_goes_on_when_workers_are_killed(tmp_path: Path) -> None:
     listing = zoo.many(tmp_path / "i", 90)
-    made = plan.make(tmp_path / "plan", plan.asked(str(tmp_path / "i"), listing, plan.Settings(5, 6), 1))
+    made = plan.make(tmp_path / "plan", plan.request(str(tmp_path / "i"), listing, plan.Settings(5, 6), 1))
     with Pool(made.folder, made.settings, 2) as pool:
-        build(made, 0, tmp_path / "shard", How(quiet=True), pool)
+        build(made, 0, tmp_path / "shard", Options(quiet=True), pool)
         for pid in pool.pids:
             os.kill(pid, signal.SIGKILL)
         assert list(pool.read_back(tmp_path / "shard", 90)) == [(45, []), (45, [])]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from programs import needs_caffe, ours
 
-from caffefiles.prototxt import read_weights
+from caffefiles.caffemodel import read_weights
 from foolcaffe.caffelog import TrainLog, parse
 from helpers import ROOT, make, run, succeeds
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from caffefiles.caffemodel import read_weights
 from caffefiles.errors import CaffeError
 from caffefiles.proto import caffe_pb2
-from caffefiles.prototxt import parse_binary, parse_text, read_net, read_solver, read_weights, save_binary, save_text
+from caffefiles.prototxt import parse_binary, parse_text, read_net, read_solver, save_binary, save_text
 
 NET = (
     'name: "n"\nlayer {\n  name: "c"\n  type: "Convolution"\n  convolution_param { num_output: 3 kernel_size: 5 }\n}\n'

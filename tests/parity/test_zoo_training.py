@@ -19,7 +19,7 @@ import pytest
 from programs import caffe, needs_caffe, ours
 from zoo import Builder, cifar_quick, lenet, squeezenet
 
-from caffefiles.prototxt import read_weights
+from caffefiles.caffemodel import read_weights
 from foolcaffe.caffelog import parse
 from torchcaffe.pycaffe import get_solver
 

@@ -201,8 +201,8 @@ def test_a_spectrogram_shows_where_a_tone_is() -> None:
 
 
 def test_a_spoken_word_is_a_dataset(engine: str, tmp_path: Path) -> None:
+    from caffefiles.datum import DatumLMDB
     from caffefiles.mean import read_mean
-    from foolcaffe.datums import DatumLMDB
     from foolcaffe.study.parts.speech import ESPEAK, WORDS, spoken
 
     if shutil.which(ESPEAK) is None:
@@ -235,7 +235,7 @@ def test_a_lead_is_judged_on_the_same_images() -> None:
 
 
 def test_hits_are_what_the_net_gets_right(road: Road) -> None:
-    from foolcaffe.datums import DatumLMDB
+    from caffefiles.datum import DatumLMDB
 
     class ByCorner:
         """Takes an image for the class that its first grey level leaves over."""

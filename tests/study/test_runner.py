@@ -15,7 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb.locks import locked
+from foolcaffe.locks import locked
 from foolcaffe.render import Overrides
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.parts import PARTS
@@ -170,8 +170,8 @@ def test_axes_without_a_label_are_refused(own: Road) -> None:
 
 
 def test_views_of_a_dataset(own: Road, tmp_path: Path) -> None:
+    from caffefiles.datum import DatumLMDB
     from caffefiles.mean import read_mean
-    from foolcaffe.datums import DatumLMDB
 
     parts = [half(tmp_path / f"half{which}", own.dataset, which) for which in (0, 1)]
     with DatumLMDB(own.dataset / "train_lmdb") as records:

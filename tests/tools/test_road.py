@@ -31,7 +31,7 @@ def test_lists(road: Road) -> None:
 
 
 def test_records_are_64_by_64_in_the_lists_order(road: Road) -> None:
-    from foolcaffe.datums import DatumLMDB
+    from caffefiles.datum import DatumLMDB
 
     lines = (road.dataset / "val.txt").read_text().splitlines()
     with DatumLMDB(road.dataset / "val_lmdb") as records:
@@ -44,7 +44,7 @@ def test_records_are_64_by_64_in_the_lists_order(road: Road) -> None:
 
 def test_our_reading_and_resizing_agrees_with_convert_imageset(road: Road) -> None:
     """A start image is fed to the net as the training images were: to a grey level of rounding."""
-    from foolcaffe.datums import DatumLMDB
+    from caffefiles.datum import DatumLMDB
     from foolcaffe.images import read_image, resize
 
     with DatumLMDB(road.dataset / "val_lmdb") as records:
@@ -55,8 +55,8 @@ def test_our_reading_and_resizing_agrees_with_convert_imageset(road: Road) -> No
 
 
 def test_the_mean_is_the_mean(road: Road) -> None:
+    from caffefiles.datum import DatumLMDB
     from caffefiles.mean import read_mean
-    from foolcaffe.datums import DatumLMDB
 
     with DatumLMDB(road.dataset / "train_lmdb") as records:
         mean = np.mean([r.pixels.astype(np.float64) for r in records], axis=0)
@@ -114,15 +114,15 @@ def test_skip_bad_leaves_them_out_and_lists_them(tmp_path: Path, builder: str) -
 
 
 def test_both_builders_store_the_same_bytes(road: Road, tmp_path: Path) -> None:
-    from foolcaffe.lmdb.reader import Reader
+    from caffefiles.lmdb_reader import LmdbReader
 
     listing = road.dataset / "train.txt"
     succeeds(tool("create_lmdb", "--builder", "caffe", road.images, listing, tmp_path / "db"))
-    with Reader(road.dataset / "train_lmdb") as ours, Reader(tmp_path / "db") as theirs:
-        assert len(ours) == len(theirs) == 300
-        for (a, x), (b, y) in zip(ours.items(), theirs.items()):
-            assert a == b
-            assert bytes(x) == bytes(y)
+    ours, theirs = LmdbReader(road.dataset / "train_lmdb"), LmdbReader(tmp_path / "db")
+    assert len(ours) == len(theirs) == 300
+    for (a, x), (b, y) in zip(ours.once(), theirs.once()):
+        assert a == b
+        assert bytes(x) == bytes(y)
 
 
 @pytest.mark.usefixtures("programs")
@@ -210,9 +210,9 @@ def test_validate_refuses_a_corrupt_database(road: Road, tmp_path: Path) -> None
     copy = road.copy(tmp_path)
     path = copy.dataset / "val_lmdb" / "data.mdb"
     path.write_bytes(path.read_bytes()[:5000])
-    fails(tool("validate_lmdb", copy.dataset), "val_lmdb is truncated: 5000 bytes")
+    fails(tool("validate_lmdb", copy.dataset), "val_lmdb' is cut short: 5000 bytes")
     path.write_bytes(os.urandom(40960))
-    fails(tool("validate_lmdb", copy.dataset), "cannot be opened as an LMDB")
+    fails(tool("validate_lmdb", copy.dataset), "val_lmdb' is no readable LMDB")
 
 
 @pytest.mark.usefixtures("programs")

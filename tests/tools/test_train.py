@@ -32,7 +32,7 @@ def render(road: Road, *arguments: object) -> None:
 
 
 def weights(path: Path) -> np.ndarray:
-    from caffefiles.protos import read_weights
+    from caffefiles.caffemodel import read_weights
 
     return np.array(next(layer.blobs for layer in read_weights(path).layer if layer.blobs)[0].data)
 

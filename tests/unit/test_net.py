@@ -29,7 +29,7 @@ def net(model: TrainedModel) -> Classifier:
 
 def weights_and_bias(model: TrainedModel) -> tuple[np.ndarray, np.ndarray]:
     """Read from the caffemodel with protobuf, not through the net."""
-    from caffefiles.protos import read_weights
+    from caffefiles.caffemodel import read_weights
 
     blobs = next(layer.blobs for layer in read_weights(model.weights).layer if layer.blobs)
     return np.array(blobs[0].data, np.float64).reshape(5, 3, 64, 64), np.array(blobs[1].data, np.float64)
@@ -142,7 +142,7 @@ def test_bad_weights(tmp_path: Path, model: TrainedModel) -> None:
 
 
 def test_weights_that_are_not_finite(tmp_path: Path, model: TrainedModel) -> None:
-    from caffefiles.protos import read_weights
+    from caffefiles.caffemodel import read_weights
 
     net = read_weights(model.weights)
     blob = next(layer.blobs for layer in net.layer if layer.blobs)[0]

@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from caffefiles.mean import write_mean
 from foolcaffe.archives.sources import MAX_PIXELS
 from foolcaffe.datasets import catalog
 from foolcaffe.errors import EXIT_FAILED
-from foolcaffe.lmdb import mean, plan, road, shard, validate
+from foolcaffe.lmdb import plan, road, shard, validate
+from foolcaffe.lmdb.mean import mean_of
+from foolcaffe.lmdb.store import drop
 
 EPILOG = """ROOT may be, or lead into, a tar (also ILSVRC2012_img_train.tar, a tar of tars), a zip or a batch of the
 downsampled ImageNet: images.zip/train/ say. An interrupted build goes on when the same command is given again.
@@ -110,6 +113,9 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--size", type=_positive, help="expected pixels a side")
     check.add_argument("--classes", type=_positive, metavar="N", help="labels must be 0..N-1")
     check.add_argument("--quiet", action="store_true")
+    removal = add("drop", "delete the records of the images that a file names")
+    removal.add_argument("database", type=Path, metavar="DB")
+    removal.add_argument("bad", type=Path, metavar="BAD", help="lines '<path><tab><reason>'")
     average = add("mean", "the mean image of a database, as compute_image_mean computes it")
     average.add_argument("database", type=Path, metavar="DB")
     average.add_argument("out", type=Path, metavar="FILE")
@@ -126,7 +132,11 @@ def main(arguments: list[str]) -> int:
     if options.command == "list":
         return catalog.run(options)
     if options.command == "mean":
-        mean.write(mean.of_database(options.database, options.quiet), options.out)
+        write_mean(options.out, mean_of(options.database, options.quiet))
+        return 0
+    if options.command == "drop":
+        lines = options.bad.read_text(encoding="utf-8").splitlines()
+        drop(options.database, {line.partition("\t")[0] for line in lines})
         return 0
     if options.command in ("validate", "verify"):
         return _validate(options)
@@ -152,18 +162,18 @@ def main(arguments: list[str]) -> int:
             )
             return 0
     if options.command == "merge":
-        return _tell(road.merge_shards(database, options.quiet, options.mean, not options.no_verify), database)
-    how = shard.How(options.skip_bad, options.quiet, database.name)
+        return _print_report(road.merge_shards(database, options.quiet, options.mean, not options.no_verify), database)
+    work = shard.Options(options.skip_bad, options.quiet, database.name)
     if options.command == "shard":
-        made = road.build_shard(database, options.number, how, options.workers)
-        return _tell(made, Path(f"{database}, shard {options.number}"))
-    return _tell(
+        made = road.build_shard(database, options.number, work, options.workers)
+        return _print_report(made, Path(f"{database}, shard {options.number}"))
+    return _print_report(
         road.build(
             options.root,
             options.list,
             database,
             settings,
-            how,
+            work,
             options.workers,
             options.mean,
             not options.no_verify,
@@ -173,7 +183,7 @@ def main(arguments: list[str]) -> int:
     )
 
 
-def _tell(report: dict[str, Any], what: Path) -> int:
+def _print_report(report: dict[str, Any], what: Path) -> int:
     bad = len(report["rejected"])
     named = f", {bad} left out: see bad_images.txt" if bad else ""
     print(f"{what}: {report['lines']} lines = {report['stored']} records{named}; digest {report['digest']}")
@@ -193,5 +203,5 @@ def _validate(options: argparse.Namespace) -> int:
         )
         return EXIT_FAILED
     checked = "checksums equal" if found.checked else "it carries no checksums"
-    print(f"{options.database}: {found.records} records are well, {checked}; sha256 of the records {found.sha256}")
+    print(f"{options.database}: {found.records} records, none is wrong, {checked}; their sha256 is {found.sha256}")
     return 0

@@ -1,14 +1,14 @@
 """What was rejected, and checksums, beside a database under construction.
 
-``journal.jsonl``: a line a rejected or warned-of image, on disk before the commit that passes over it. ``crc32``: four
-bytes a position, little-endian, the CRC-32 of the record's value, 0 where nothing is stored; not flushed at each
-commit, but made again from the records when an interrupted shard is gone on with.
+``journal.sqlite`` has a row for each image that was rejected or warned of, on disk before the LMDB commit that passes
+over it. ``crc32`` has four bytes a position, little-endian: the CRC-32 of the record's value, 0 where nothing is
+stored. It is not flushed at each commit, but made again from the records when an interrupted shard is resumed.
 """
 
 from __future__ import annotations
 
-import json
 import os
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
@@ -16,6 +16,7 @@ from typing import Any, Callable, NamedTuple
 from caffefiles import listfile
 from foolcaffe.lmdb.plan import Plan
 
+JOURNAL = "journal.sqlite"
 CRC_BYTES = 4
 
 
@@ -44,43 +45,36 @@ class Journal:
     """
 
     def __init__(self, folder: Path, first: int) -> None:
-        self._file = folder / "journal.jsonl"
         self._crc = os.open(folder / "crc32", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         self._first = first
-        self.entries: dict[int, Entry] = {}
-        if self._file.exists():
-            for line in self._file.read_bytes().split(b"\n")[:-1]:  # what follows the last line feed was cut off
-                try:
-                    read = Entry(*json.loads(line))
-                except (ValueError, TypeError):
-                    continue  # torn by a power cut; the position is looked at again
-                self.entries[read.position] = read
-        self._torn = (
-            self._file.exists() and not self._file.read_bytes().endswith(b"\n") and self._file.stat().st_size > 0
+        self._rows = sqlite3.connect(folder / JOURNAL)
+        # a commit is on disk when it returns, as LMDB's is
+        self._rows.execute("PRAGMA synchronous = FULL")
+        self._rows.execute(
+            "CREATE TABLE IF NOT EXISTS entries (position INTEGER PRIMARY KEY, line INTEGER, path, reason, bad INTEGER)"
         )
+        self.entries: dict[int, Entry] = {
+            position: Entry(position, line, path, reason, bool(bad))
+            for position, line, path, reason, bad in self._rows.execute("SELECT * FROM entries")
+        }
 
     def close(self) -> None:
         """Flush and close."""
+        self._rows.close()
         os.fsync(self._crc)
         os.close(self._crc)
 
     def add(self, found: Iterable[Entry]) -> None:
-        """Note entries, on disk when this returns."""
+        """Note entries, on disk when this returns. A later entry of a position takes the place of an earlier one."""
         new = list(found)
-        if not new:
-            return
-        with self._file.open("ab") as file:
-            if self._torn:
-                file.write(b"\n")
-                self._torn = False
-            file.write(b"".join(json.dumps(e).encode() + b"\n" for e in new))
-            file.flush()
-            os.fsync(file.fileno())
-        self.entries.update((e.position, e) for e in new)
+        if new:
+            with self._rows:
+                self._rows.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", new)
+            self.entries.update((e.position, e) for e in new)
 
-    def keep(self, wanted: Callable[[Entry], bool]) -> None:
-        """Forget other entries; the file keeps them, a later entry of the same position counts."""
-        self.entries = {p: e for p, e in self.entries.items() if wanted(e)}
+    def keep(self, condition: Callable[[Entry], bool]) -> None:
+        """Forget the entries that do not meet a condition; the file keeps them until their positions come again."""
+        self.entries = {p: e for p, e in self.entries.items() if condition(e)}
 
     def checksums(self, first: int, data: bytes) -> None:
         """Note the checksums of positions from ``first``."""

@@ -11,15 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from caffefiles import datum
 from caffefiles.files import fsync_folder, write_json
+from caffefiles.lmdb_reader import LmdbReader
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb import shard as shards
-from foolcaffe.lmdb.journal import CRC_BYTES, write_table
-from foolcaffe.lmdb.mean import Sum
+from foolcaffe.lmdb.journal import CRC_BYTES, JOURNAL, write_table
 from foolcaffe.lmdb.plan import Plan
-from foolcaffe.lmdb.reader import Reader
-from foolcaffe.lmdb.slots import Shape
+from foolcaffe.lmdb.slots import Shape, crc32
 from foolcaffe.lmdb.store import Store, check_space
 from foolcaffe.progress import Progress
 
@@ -31,7 +29,7 @@ def shard_folder(partial: Path, shard: int) -> Path:
     return partial / "shards" / f"{shard:05d}"
 
 
-def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = None) -> tuple[Path, dict[str, Any]]:
+def merge(plan: Plan, partial: Path, quiet: bool = False) -> tuple[Path, dict[str, Any]]:
     """Copy the shards' records into one database, or take the only shard as it is; goes on where it was interrupted.
 
     Every record's checksum is compared on the way.
@@ -40,7 +38,6 @@ def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = No
         plan: opened.
         partial: the build's working folder.
         quiet: no progress.
-        total: takes the pixels in order, for the mean.
 
     Returns:
         the folder of the whole database, still under its working name, and its report.
@@ -60,7 +57,7 @@ def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = No
             raise FoolCaffeError(f"the report of shard {number} does not account for its lines {first}..{end - 1}")
         reports.append(found)
     if plan.shards == 1:
-        return shard_folder(partial, 0), {**reports[0], "asked": plan.asked}
+        return shard_folder(partial, 0), {**reports[0], "asked": plan.request}
     folder = partial / "merged"
     values = Shape.of(plan.settings).value_bytes
     stored = sum(r["stored"] for r in reports)
@@ -74,15 +71,11 @@ def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = No
         Progress(stored, "records", "merge", quiet, len(store)) as progress,
     ):
         last = _last(store)
-        if last and total is not None:
-            total.spoil()
         for number, report in enumerate(reports):
             source = shard_folder(partial, number)
             if last and int(last[:8]) >= report["end"] - 1:
                 continue
             for batch in _checked(source, report, last):
-                if total is not None and total.whole:
-                    total.add(memoryview(value) for _, value in batch)
                 if store.put(batch, len(batch), append=True):
                     store.commit()
                 progress.advance(len(batch))
@@ -116,7 +109,7 @@ def merge(plan: Plan, partial: Path, quiet: bool = False, total: Sum | None = No
         "decoders_differ": any(d != decoders[0] for d in decoders),
         "hosts": sorted({r["host"] for r in reports}),
         "seconds": round(sum(r["seconds"] for r in reports), 3),
-        "asked": plan.asked,
+        "asked": plan.request,
     }
     write_json(folder / "report.json", report)
     return folder, report
@@ -131,29 +124,28 @@ def _last(store: Store) -> bytes:
         txn.abort()
 
 
-def _checked(source: Path, report: dict[str, Any], last: bytes) -> Iterator[list[tuple[bytes, bytes]]]:
+def _checked(source: Path, report: dict[str, Any], last: bytes) -> Iterator[list[tuple[bytes, memoryview]]]:
     """A shard's records after the key ``last``, in batches, their checksums compared."""
     checksums = np.fromfile(source / "crc32", "<u4")
-    batch: list[tuple[bytes, bytes]] = []
-    with Reader(source) as reader:
-        if len(reader) != report["stored"]:
+    batch: list[tuple[bytes, memoryview]] = []
+    reader = LmdbReader(source, allow_empty=True)
+    if reader.count != report["stored"]:
+        raise FoolCaffeError(
+            f"{source} has {reader.count} records, its report says {report['stored']}",
+            "it was changed after it was finished: remove it and make that shard again",
+        )
+    for key, value in reader.once(last):
+        if key == last:
+            continue
+        if crc32(value) != checksums[int(key[:8]) - report["first"]]:
             raise FoolCaffeError(
-                f"{source} has {len(reader)} records, its report says {report['stored']}",
-                "it was changed after it was finished: remove it and make that shard again",
+                f"{source}: record {key!r} is damaged: wrong checksum",
+                "the disk may be failing: remove that shard and make it again",
             )
-        for key, view in reader.items():
-            if key <= last:
-                continue
-            value = bytes(view)
-            if datum.crc32(value) != checksums[int(key[:8]) - report["first"]]:
-                raise FoolCaffeError(
-                    f"{source}: record {key!r} is damaged: wrong checksum",
-                    "the disk may be failing: remove that shard and make it again",
-                )
-            batch.append((key, value))
-            if len(batch) == _BATCH:
-                yield batch
-                batch = []
+        batch.append((key, value))
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
     if batch:
         yield batch
 
@@ -166,7 +158,7 @@ def publish(folder: Path, report: dict[str, Any], database: Path, partial: Path)
     write_table(folder / "bad_images.txt", report["rejected"])
     write_table(folder / "warnings.txt", report["warned"])
     write_json(folder / "report.json", report)
-    (folder / "journal.jsonl").unlink(missing_ok=True)
+    (folder / JOURNAL).unlink(missing_ok=True)
     for name in ("data.mdb", "crc32", "bad_images.txt", "warnings.txt"):
         with (folder / name).open("rb+") as file:
             os.fsync(file.fileno())

@@ -1,6 +1,6 @@
 """What goes into a database and in which order, fixed before any image is read.
 
-A plan is a folder: ``plan.json`` says what was asked for, ``items.bin`` has a row an image (line number, label,
+A plan is a folder: ``plan.json`` holds the request, ``items.bin`` has a row an image (line number, label,
 locator, path), ``items.idx`` says where the row of each position starts: the position is the number in the record's
 key. Workers, on this machine or others, read their rows there; memory does not grow with the number of images.
 """
@@ -24,7 +24,8 @@ from foolcaffe.archives.locate import Locator, check_root
 from foolcaffe.archives.sources import MAX_PIXELS, Archive
 from foolcaffe.errors import FoolCaffeError
 
-FORMAT = 1
+FORMAT = 2
+"""Of unfinished builds; a finished database does not depend on it."""
 ROW_ROOM = 4096
 """No row is longer: paths are at most a key long, reasons a line."""
 _BLOCK = 4096
@@ -70,7 +71,7 @@ class Plan:
     rejected: int
     shards: int
     hash: str
-    asked: dict[str, Any] = field(repr=False)
+    request: dict[str, Any] = field(repr=False)
 
     def __post_init__(self) -> None:
         # read, not mapped: pages of a map would count as memory of every process
@@ -126,8 +127,8 @@ class Plan:
         return found[:limit]
 
 
-def asked(root: str, listing: Path, settings: Settings, shards: int) -> dict[str, Any]:
-    """What a plan is asked to be; two plans asked the same are the same while the files are."""
+def request(root: str, listing: Path, settings: Settings, shards: int) -> dict[str, Any]:
+    """Return the request that a plan answers: equal requests give equal plans while the files are the same."""
     if not listing.is_file():
         raise FoolCaffeError(f"no list at {listing}", "a list has a line an image: <path below ROOT> <class id>")
     return {
@@ -140,37 +141,36 @@ def asked(root: str, listing: Path, settings: Settings, shards: int) -> dict[str
     }
 
 
-def make(folder: Path, wanted: dict[str, Any]) -> Plan:
+def make(folder: Path, request: dict[str, Any]) -> Plan:
     """Make a plan in ``folder``; it is there whole or not at all.
 
     Args:
         folder: a folder of the plan's own, replaced.
-        wanted: from :func:`asked`.
+        request: from :func:`request`.
 
     Raises:
         FoolCaffeError: no images in the list, fewer than shards; an archive that cannot be read.
     """
-    settings = Settings(**wanted["settings"])
+    settings = Settings(**request["settings"])
     aside = folder.with_name(folder.name + ".partial")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
-    listing = Path(wanted["list"])
+    listing = Path(request["list"])
     count = count_lines(listing)
     if not count:
         raise FoolCaffeError(f"{listing} lists no image", "a list has a line an image: <path below ROOT> <class id>")
-    if count < wanted["shards"]:
-        raise FoolCaffeError(f"{listing} has {count} lines, fewer than the {wanted['shards']} shards asked for")
-    written = _write(aside, wanted, settings, count, {})
-    suspects = set() if settings.keep_duplicates else _equal(written.hashes)
-    repeated = _duplicates(listing, written.hashes, suspects) if suspects else {}
+    if count < request["shards"]:
+        raise FoolCaffeError(f"{listing} has {count} lines, fewer than the {request['shards']} shards asked for")
+    written = _write(aside, request, settings, count, {})
+    repeated = {} if settings.keep_duplicates else listfile.repeated(listing, written.hashes)
     if repeated:
-        written = _write(aside, wanted, settings, count, repeated)
+        written = _write(aside, request, settings, count, repeated)
     starts, digest, rejected, archives = written.starts, written.digest, written.rejected, written.archives
     if settings.shuffle is not None:
         # RandomState's streams are frozen (NEP 19): the same seed gives the same order with any NumPy
         starts = starts[np.random.RandomState(settings.shuffle).permutation(count)]
     starts.astype("<u8").tofile(aside / "items.idx")
-    identity = {k: v for k, v in wanted.items() if k != "list"}
+    identity = {k: v for k, v in request.items() if k != "list"}
     digest.update(json.dumps(identity, sort_keys=True).encode())
     write_json(
         aside / "plan.json",
@@ -178,7 +178,7 @@ def make(folder: Path, wanted: dict[str, Any]) -> Plan:
             "hash": digest.hexdigest(),
             "count": count,
             "rejected": rejected,
-            "asked": wanted,
+            "asked": request,
             "archives": [list(a) for a in archives],
         },
     )
@@ -199,22 +199,22 @@ def load(folder: Path) -> Plan:
         read = json.loads((folder / "plan.json").read_text("utf-8"))
     except FileNotFoundError:
         raise FoolCaffeError(f"no plan at {folder}", "make one: python -m foolcaffe.lmdb plan ROOT LIST DB") from None
-    wanted = read["asked"]
-    if wanted["format"] != FORMAT:
+    request = read["asked"]
+    if request["format"] != FORMAT:
         raise FoolCaffeError(
-            f"{folder} is a plan of format {wanted['format']}, this program makes {FORMAT}",
+            f"{folder} is a plan of format {request['format']}, this program makes {FORMAT}",
             "begin again with --restart",
         )
     return Plan(
         folder,
-        Settings(**wanted["settings"]),
-        os.fsencode(wanted["root"]),
+        Settings(**request["settings"]),
+        os.fsencode(request["root"]),
         [Archive(*a) for a in read["archives"]],
         read["count"],
         read["rejected"],
-        wanted["shards"],
+        request["shards"],
         read["hash"],
-        wanted,
+        request,
     )
 
 
@@ -236,14 +236,14 @@ class _Written(NamedTuple):
     archives: list[Archive]
 
 
-def _write(folder: Path, wanted: dict[str, Any], settings: Settings, count: int, repeated: dict[int, str]) -> _Written:
+def _write(folder: Path, request: dict[str, Any], settings: Settings, count: int, repeated: dict[int, str]) -> _Written:
     """Write the rows, in the list's order. Keeps 16 bytes an image: where its row starts, and its path's hash."""
     starts: Any = np.zeros(count, np.uint64)
     hashes: Any = np.zeros(count, np.int64)
     digest = hashlib.sha256()
     rejected = at = 0
-    with Locator(os.fsencode(wanted["root"]), folder) as locator, (folder / "items.bin").open("wb") as file:
-        lines = listfile.read(Path(wanted["list"]), settings.classes)
+    with Locator(os.fsencode(request["root"]), folder) as locator, (folder / "items.bin").open("wb") as file:
+        lines = listfile.read(Path(request["list"]), settings.classes)
         for first in range(0, count, _BLOCK):
             rows, paths = [], []
             for number, path, label, reason in islice(lines, _BLOCK):
@@ -262,22 +262,3 @@ def _write(folder: Path, wanted: dict[str, Any], settings: Settings, count: int,
         file.flush()
         os.fsync(file.fileno())
         return _Written(starts, hashes, digest, rejected, locator.archives)
-
-
-def _equal(hashes: Any) -> set[int]:
-    """Hashes that occur more than once; 0 stands for a line that does not count."""
-    ordered = np.sort(hashes)
-    return set(ordered[1:][(ordered[1:] == ordered[:-1]) & (ordered[1:] != 0)].tolist())
-
-
-def _duplicates(listing: Path, hashes: Any, suspects: set[int]) -> dict[int, str]:
-    """Lines whose path came before: of those whose hashes are equal, the paths are compared."""
-    first: dict[bytes, listfile.Line] = {}
-    found = {}
-    for line in listfile.read(listing):
-        if not line.reason and int(hashes[line.number - 1]) in suspects:
-            earlier = first.setdefault(line.path, line)
-            if earlier is not line:
-                other = "" if earlier.label == line.label else f" with label {earlier.label}, here {line.label}"
-                found[line.number] = f"the same path as in line {earlier.number}{other}"
-    return found

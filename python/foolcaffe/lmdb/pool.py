@@ -1,8 +1,8 @@
 """Worker processes and the order of their results.
 
 Every worker has its own queue of tasks and its own slots in one shared memory; results come back in the order in which
-the positions were given, whoever finishes first. Memory is the slots, whatever the number of images. A worker that
-dies is replaced and its tasks are done again; an image that workers die at three times is rejected.
+the positions were given, whichever worker finishes first. Memory is the slots, whatever the number of images. A worker
+that dies or makes no progress is replaced and its tasks are done again; an image that costs three workers is rejected.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from caffefiles import listfile
+from foolcaffe.engine import child_environment
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb.plan import Settings
+from foolcaffe.lmdb.plan import Settings, load
 from foolcaffe.lmdb.slots import CPU_SECONDS, HEADER, KEY_ROOM, LENGTH, NOTHING, SIZES, TASK, Done, Shape
 
 DEPTH = 16
@@ -37,6 +39,11 @@ READ_BACK = 512
 A_WORKER = 50
 """Fewer images are not worth one more process."""
 DEATHS = 3
+STALLED = 300.0
+"""Seconds without any progress after which a worker is replaced, for instance one that was stopped, or that waits for a
+hanging file system. An image may take :data:`slots.CPU_SECONDS` of processor time, which is much less.
+``FOOLCAFFE_STALL_SECONDS`` in the environment sets another limit."""
+_POLL = 0.5
 
 
 class Chunk(NamedTuple):
@@ -69,6 +76,10 @@ class _Member:
     process: subprocess.Popen[bytes]
     slots: list[int]
     queue: deque[_Task] = field(default_factory=deque)
+    mark: tuple[int, int] | None = None
+    """The position that it was seen at: the task's first one, and the index in the task."""
+    still: float = 0.0
+    """Seconds that it has stayed there while the builder had nothing to do but wait."""
 
 
 def workers_for(images: int) -> int:
@@ -113,6 +124,7 @@ class Pool:
         self._view = memoryview(self._memory)
         self._deaths: Counter[int] = Counter()
         self._idle_deaths = 0
+        self._stalled = float(os.environ.get("FOOLCAFFE_STALL_SECONDS", STALLED))
         self._condemned: dict[int, str] = {}
         self.versions: dict[str, str] = {}
         self._selector = selectors.DefaultSelector()
@@ -145,9 +157,8 @@ class Pool:
         return [m.process.pid for m in self._members]
 
     def _start(self, slots: list[int]) -> _Member:
-        path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]))
         # one thread a worker: the workers are the parallelism, and idle threads count against the memory limit
-        environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        environment = child_environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
         descriptor = self._file.fileno()
         process = subprocess.Popen(
             [
@@ -196,7 +207,7 @@ class Pool:
             yield self._chunk(task)
 
     def read_back(self, database: Path, count: int) -> Iterator[tuple[int, list[str]]]:
-        """Compare a finished database with the plan; nothing can be decoded after this.
+        """Compare a finished database with the plan.
 
         Args:
             database: its folder.
@@ -249,8 +260,12 @@ class Pool:
             pass  # its death is seen where its results are read, and the task is given again
 
     def _wait(self) -> None:
-        for key, _ in self._selector.select():
+        ready = self._selector.select(_POLL)
+        if not ready:
+            self._end_stalled()
+        for key, _ in ready:
             member: _Member = key.data
+            member.still = 0.0
             message = self._receive(key.fd)
             if message is None:
                 self._replace(member)
@@ -264,6 +279,30 @@ class Pool:
                 assert task.slot == message[1]
                 task.result = message[2]
                 self._idle_deaths = 0
+
+    def _end_stalled(self) -> None:
+        """Kill the workers that have stood still for too long; :meth:`_wait` then finds them dead and replaces them.
+
+        Only waiting counts, so that a builder which was itself stopped for an hour does not blame its workers.
+        """
+        for member in self._members:
+            if not member.queue:
+                continue
+            task = member.queue[0]
+            mark = (task.first, LENGTH.unpack_from(self._memory, task.slot * self._slot_bytes)[0])
+            member.still = member.still + _POLL if mark == member.mark else 0.0
+            member.mark = mark
+            if member.still >= self._stalled:
+                at = f"record {task.first + (0 if mark[1] == NOTHING else mark[1])}"
+                if not task.database:
+                    item = load(self._plan).item(task.first + (0 if mark[1] == NOTHING else mark[1]))
+                    at = f"{listfile.show(item.path)} (line {item.line})"
+                print(
+                    f"worker {member.process.pid} made no progress for {self._stalled:g} s at {at}: it is replaced",
+                    file=sys.stderr,
+                )
+                member.process.kill()
+                member.still = 0.0
 
     @staticmethod
     def _receive(descriptor: int) -> Any:

@@ -1,6 +1,6 @@
 """The whole road in one call, and its stations: plan → shards → merge → verify → publish.
 
-While it is unfinished, everything of a database ``DB`` lies in ``DB.partial``: the plan, the shards, what is merged.
+While it is unfinished, all of a database ``DB`` lies in ``DB.partial``: the plan, the shards, the merged records.
 ``DB`` itself appears with one rename at the end.
 """
 
@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from caffefiles import listfile
+from caffefiles.mean import write_mean
 from foolcaffe.archives.sources import Archive
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb import mean, plan, shard
-from foolcaffe.lmdb.locks import locked
+from foolcaffe.lmdb import plan, shard
+from foolcaffe.lmdb.mean import mean_of
 from foolcaffe.lmdb.merge import merge, publish, published, shard_folder
 from foolcaffe.lmdb.plan import Plan, Settings
 from foolcaffe.lmdb.pool import Pool, workers_for
-from foolcaffe.lmdb.shard import How
+from foolcaffe.lmdb.shard import Options
+from foolcaffe.locks import locked
 from foolcaffe.progress import Progress
 
 SHOWN = 10
@@ -39,7 +41,7 @@ def build(
     listing: Path,
     database: Path,
     settings: Settings,
-    how: How,
+    options: Options,
     workers: int = 0,
     mean_file: Path | None = None,
     check: bool = True,
@@ -52,9 +54,9 @@ def build(
         listing: the list.
         database: the folder to make.
         settings: what the records are.
-        how: to work.
+        options: how to work.
         workers: processes that decode; 0: as many as the machine and the list are good for.
-        mean_file: where to write the mean, if it is wanted.
+        mean_file: where to write the mean; None: nowhere.
         check: read everything back before it is published.
         restart: forget what an unfinished build left.
 
@@ -64,21 +66,20 @@ def build(
     Raises:
         FoolCaffeError: see the stations.
     """
-    wanted = plan.asked(root, listing, settings, 1)
+    request = plan.request(root, listing, settings, 1)
     if database.exists() and not partial_of(database).exists():
-        return _finished(database, wanted, mean_file, how.quiet)
+        return _finished(database, request, mean_file, options.quiet)
     with locked(_lock(database), str(database)):
         partial = partial_of(database)
         if database.exists():
-            report = _finished(database, wanted, mean_file, how.quiet)
+            report = _finished(database, request, mean_file, options.quiet)
             shutil.rmtree(partial, ignore_errors=True)  # killed after the rename, before this
             return report
         with Pool(partial / "plan", settings, workers or workers_for(plan.count_lines(listing))) as pool:
-            made = _plan(partial, wanted, restart)
-            _refuse_bad_lines(made, listing, how.skip_bad)
-            total = mean.Sum(settings.channels, settings.height, settings.width) if mean_file else None
-            shard.build(made, 0, shard_folder(partial, 0), how, pool, total)
-            return _finish(made, partial, database, how.quiet, mean_file, total, pool if check else None)
+            made = _plan(partial, request, restart)
+            _refuse_bad_lines(made, listing, options.skip_bad)
+            shard.build(made, 0, shard_folder(partial, 0), options, pool)
+            return _finish(made, partial, database, options.quiet, mean_file, pool if check else None)
 
 
 def make_plan(
@@ -92,12 +93,12 @@ def make_plan(
     if database.exists():
         raise FoolCaffeError(f"{database} is there already", "remove it to build it again")
     with locked(_lock(database), str(database)):
-        made = _plan(partial_of(database), plan.asked(root, listing, settings, count), restart)
+        made = _plan(partial_of(database), plan.request(root, listing, settings, count), restart)
         _refuse_bad_lines(made, listing, skip_bad)
         return made
 
 
-def build_shard(database: Path, number: int, how: How, workers: int = 0) -> dict[str, Any]:
+def build_shard(database: Path, number: int, options: Options, workers: int = 0) -> dict[str, Any]:
     """Make one shard of a plan; safe to run again, and beside other shards.
 
     Raises:
@@ -111,7 +112,7 @@ def build_shard(database: Path, number: int, how: How, workers: int = 0) -> dict
             locked(partial / "shards" / f"{number:05d}.lock", f"shard {number} of {database}"),
             Pool(made.folder, made.settings, workers or workers_for(end - first)) as pool,
         ):
-            return shard.build(made, number, shard_folder(partial, number), how, pool)
+            return shard.build(made, number, shard_folder(partial, number), options, pool)
 
 
 def merge_shards(database: Path, quiet: bool, mean_file: Path | None, check: bool) -> dict[str, Any]:
@@ -123,14 +124,10 @@ def merge_shards(database: Path, quiet: bool, mean_file: Path | None, check: boo
     partial = _existing(database)
     with locked(_lock(database), str(database)):
         made = plan.load(partial / "plan")
-        settings = made.settings
-        total = mean.Sum(settings.channels, settings.height, settings.width) if mean_file else None
-        if made.shards == 1 and total is not None:
-            total.spoil()
         if not check:
-            return _finish(made, partial, database, quiet, mean_file, total, None)
-        with Pool(made.folder, settings, workers_for(made.count)) as pool:
-            return _finish(made, partial, database, quiet, mean_file, total, pool)
+            return _finish(made, partial, database, quiet, mean_file, None)
+        with Pool(made.folder, made.settings, workers_for(made.count)) as pool:
+            return _finish(made, partial, database, quiet, mean_file, pool)
 
 
 def _finish(
@@ -139,19 +136,17 @@ def _finish(
     database: Path,
     quiet: bool,
     mean_file: Path | None,
-    total: mean.Sum | None,
     readers: Pool | None,
 ) -> dict[str, Any]:
-    folder, report = merge(made, partial, quiet, total)
+    folder, report = merge(made, partial, quiet)
     if not report["stored"]:
         raise FoolCaffeError("none of the images can be stored", f"see {folder / 'bad_images.txt'}; is ROOT right?")
     if report.get("decoders_differ"):
         print("shards were decoded by different versions of the decoders: see their report.json", file=sys.stderr)
     if readers is not None:
         _read_back(folder, made, readers, quiet)
-    if mean_file is not None and total is not None:
-        whole = total.whole and total.count == report["stored"]
-        mean.write(total.mean if whole else mean.of_database(folder, quiet), mean_file)
+    if mean_file is not None:
+        write_mean(mean_file, mean_of(folder, quiet))
     publish(folder, {**report, "verified": readers is not None}, database, partial)
     return report
 
@@ -184,32 +179,32 @@ def _existing(database: Path) -> Path:
     return partial
 
 
-def _finished(database: Path, wanted: dict[str, Any], mean_file: Path | None, quiet: bool) -> dict[str, Any]:
+def _finished(database: Path, request: dict[str, Any], mean_file: Path | None, quiet: bool) -> dict[str, Any]:
     report = published(database)
-    if report is None or _essence(report["asked"]) != _essence(wanted):
+    if report is None or _essence(report["asked"]) != _essence(request):
         what = "not made here" if report is None else "made from another list, ROOT or settings"
         raise FoolCaffeError(f"{database} is there already, and {what}", "remove it to build it again")
     if mean_file is not None and not mean_file.exists():
-        mean.write(mean.of_database(database, quiet), mean_file)
+        write_mean(mean_file, mean_of(database, quiet))
     return report
 
 
-def _essence(wanted: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in wanted.items() if k not in ("list", "shards")}
+def _essence(request: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in request.items() if k not in ("list", "shards")}
 
 
-def _plan(partial: Path, wanted: dict[str, Any], restart: bool) -> Plan:
+def _plan(partial: Path, request: dict[str, Any], restart: bool) -> Plan:
     folder = partial / "plan"
     if restart:
         for name in ("plan", "shards", "merged"):
             shutil.rmtree(partial / name, ignore_errors=True)
     if (folder / "plan.json").exists():
         known = plan.load(folder)
-        if _unchanged(known, wanted):
+        if _unchanged(known, request):
             return known
         known.close()
         if any((partial / "shards").glob("*/data.mdb")):
-            differ = [k for k in wanted if known.asked.get(k) != wanted[k] and k != "list_sha256"] or [
+            differ = [k for k in request if known.request.get(k) != request[k] and k != "list_sha256"] or [
                 "the list's or an archive's content"
             ]
             raise FoolCaffeError(
@@ -217,12 +212,12 @@ def _plan(partial: Path, wanted: dict[str, Any], restart: bool) -> Plan:
                 "finish that with the same arguments, or forget it with --restart",
             )
     shutil.rmtree(partial / "shards", ignore_errors=True)
-    return plan.make(folder, wanted)
+    return plan.make(folder, request)
 
 
-def _unchanged(known: Plan, wanted: dict[str, Any]) -> bool:
+def _unchanged(known: Plan, request: dict[str, Any]) -> bool:
     try:
-        return known.asked == wanted and all(Archive.of(a.path) == a for a in known.archives)
+        return known.request == request and all(Archive.of(a.path) == a for a in known.archives)
     except OSError:
         return False
 

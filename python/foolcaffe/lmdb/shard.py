@@ -1,7 +1,7 @@
 """A shard: the records of a range of positions, made once however often it is interrupted.
 
-A shard is a folder: ``data.mdb`` grows by commits, ``journal.jsonl`` and ``crc32`` go with it (:mod:`journal`), and
-``report.json`` is the mark that it is finished. Whatever is there without that mark is gone on from.
+A shard is a folder: ``data.mdb`` grows by commits, ``journal.sqlite`` and ``crc32`` go with it (:mod:`journal`), and
+``report.json`` is the mark that it is finished. What is there without that mark is resumed.
 """
 
 from __future__ import annotations
@@ -18,16 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from caffefiles import datum
 from caffefiles.files import fsync_folder, write_json
 from caffefiles.listfile import key
+from caffefiles.lmdb_reader import LmdbReader
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb.journal import Entry, Journal, as_rows, entry, write_table
-from foolcaffe.lmdb.mean import Sum
 from foolcaffe.lmdb.plan import Plan
 from foolcaffe.lmdb.pool import Pool
-from foolcaffe.lmdb.reader import Reader
-from foolcaffe.lmdb.slots import Shape, for_digest
+from foolcaffe.lmdb.slots import Shape, crc32, for_digest
 from foolcaffe.lmdb.store import Store, check_space
 from foolcaffe.progress import Progress
 
@@ -36,8 +34,8 @@ MANY_BAD = 100
 
 
 @dataclass(frozen=True)
-class How:
-    """How to work; none of it changes the result."""
+class Options:
+    """How the work is done; none of it changes the result."""
 
     skip_bad: bool = False
     quiet: bool = False
@@ -53,16 +51,15 @@ def report(folder: Path, plan: Plan, shard: int) -> dict[str, Any] | None:
     return read if read["plan"] == plan.hash and read["shard"] == shard else None
 
 
-def build(plan: Plan, shard: int, folder: Path, how: How, pool: Pool, total: Sum | None = None) -> dict[str, Any]:
+def build(plan: Plan, shard: int, folder: Path, options: Options, pool: Pool) -> dict[str, Any]:
     """Make a shard, or go on with it, or find it finished.
 
     Args:
         plan: opened.
         shard: its number.
         folder: the shard's own.
-        how: to work.
+        options: how to work.
         pool: the workers.
-        total: takes the pixels of every record in key order, for the mean; told to ``spoil`` where that was not so.
 
     Returns:
         the report: plan, shard, first, end, lines, stored, digest, rejected, warned, decoders, …
@@ -72,30 +69,26 @@ def build(plan: Plan, shard: int, folder: Path, how: How, pool: Pool, total: Sum
     """
     finished = report(folder, plan, shard)
     if finished is not None:
-        if total is not None:
-            total.spoil()
         return finished
     first, end = plan.range(shard)
     shape = Shape.of(plan.settings)
     if not (folder / "data.mdb").exists():
         check_space(folder, end - first, shape.value_bytes)
     started = time.monotonic()
-    missing, again, following = _todo(folder, first, how.skip_bad)
+    missing, again, following = _todo(folder, first, options.skip_bad)
     with Store(folder, end - first, shape.value_bytes) as store:
         journal = Journal(folder, first)
         try:
             # what was mended since is stored now, though the journal's file still names it
             journal.keep(lambda e: e.position < following and e.bad == (e.position in missing - again))
-            if following > first and total is not None:
-                total.spoil()
             digest = Digest(following == first)
-            versions = _work(plan, store, journal, (first, end), (again, following), how, pool, digest, total)
+            versions = _work(plan, store, journal, (first, end), (again, following), options, pool, digest)
             store.finish()
         finally:
             journal.close()
         rejected = journal.rejected()
         stored = len(store)
-        if rejected and not how.skip_bad:
+        if rejected and not options.skip_bad:
             raise _refusal(folder, rejected, plan)
         if stored + len(rejected) != end - first:
             raise FoolCaffeError(
@@ -136,12 +129,11 @@ def _todo(folder: Path, first: int, skip_bad: bool) -> tuple[set[int], set[int],
     journal = Journal(folder, first)
     missing: set[int] = set()
     following = first
-    with Reader(folder) as reader:
-        for name, value in reader.items():
-            position = int(name[:8])
-            missing.update(range(following, position))
-            journal.checksums(position, struct.pack("<I", datum.crc32(value)))
-            following = position + 1
+    for name, value in LmdbReader(folder, allow_empty=True).once():
+        position = int(name[:8])
+        missing.update(range(following, position))
+        journal.checksums(position, struct.pack("<I", crc32(value)))
+        following = position + 1
     journal.close()
     known = {e.position for e in journal.rejected()} if skip_bad else set()
     return missing, missing - known, following
@@ -153,10 +145,9 @@ def _work(
     journal: Journal,
     where: tuple[int, int],
     left: tuple[set[int], int],
-    how: How,
+    options: Options,
     pool: Pool,
     digest: Digest,
-    total: Sum | None,
 ) -> dict[str, str]:
     (first, end), (again, following) = where, left
     count = end - following + len(again)
@@ -165,17 +156,15 @@ def _work(
     ranges = chain(((p, p + 1) for p in sorted(again)), [(following, end)])
     pending: list[Entry] = []
     bad = 0
-    with Progress(end - first, "images", how.label, how.quiet, end - first - count) as progress:
+    with Progress(end - first, "images", options.label, options.quiet, end - first - count) as progress:
         for chunk in pool.run(ranges, count):
             pending += [entry(plan, p, reason, True) for p, reason in chunk.bad]
             pending += [entry(plan, p, reason, False) for p, reason in chunk.warned]
             bad += len(chunk.bad)
-            if total is not None and total.whole:
-                total.add(value for _, value in chunk.items)
             digest.add(chunk.digested)
             full = store.put(chunk.items, len(chunk.items), append=chunk.first >= following)
             journal.checksums(chunk.first, chunk.checksums)
-            many = bad >= MANY_BAD and not how.skip_bad
+            many = bad >= MANY_BAD and not options.skip_bad
             if full or many:
                 # the journal first: a position that is neither stored nor in the journal is looked at again
                 journal.add(pending)
@@ -233,8 +222,7 @@ class Digest:
 def digest_of(plan: Plan, first: int, end: int, crc: Path, rejected: set[int]) -> str:
     """The :class:`Digest` of positions of a plan, from their checksums.
 
-    The database is not read: py-lmdb touches values even where only keys are asked for, and a map that was touched is
-    memory.
+    The database is not read again: the list's paths and the checksums say it all.
 
     Args:
         plan: opened.

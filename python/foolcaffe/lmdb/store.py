@@ -120,6 +120,16 @@ class Store:
         )
 
 
+def drop(database: Path, paths: set[str]) -> int:
+    """Delete the records of some images, named by the path in their key, from a finished database; return how many."""
+    with lmdb.open(str(database), map_size=1 << 40) as env, env.begin(write=True) as txn:
+        keys = [bytes(key) for key in txn.cursor().iternext(values=False)]
+        bad = [key for key in keys if key[9:].decode("utf-8", "replace") in paths]
+        for key in bad:
+            txn.delete(key)
+    return len(bad)
+
+
 def cause(file: Path, error: Exception) -> str:
     """Why LMDB could not write. It says "Input/output error" for a full disk: the file system knows better."""
     folder = file.parent if file.parent.exists() else file.parent.parent

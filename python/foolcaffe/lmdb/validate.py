@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import signal
 import struct
-import subprocess
-import sys
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from caffefiles import datum, listfile
+from caffefiles import listfile
+from caffefiles.datum import datum_pixels, parse_datum
+from caffefiles.lmdb_reader import LmdbReader
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb.pool import deaf_to_interrupts
-from foolcaffe.lmdb.reader import Reader
 from foolcaffe.lmdb.shard import Digest
-from foolcaffe.lmdb.slots import for_digest
+from foolcaffe.lmdb.slots import crc32, for_digest
 from foolcaffe.progress import Progress
 
 SHOWN = 10
@@ -30,7 +26,7 @@ SHOWN = 10
 
 @dataclass
 class Findings:
-    """What :func:`validate` found. ``wrong`` is empty if all is well."""
+    """What :func:`validate` found. ``wrong`` is empty if nothing is wrong."""
 
     records: int = 0
     sha256: str = ""
@@ -47,8 +43,6 @@ def validate(
 ) -> Findings:
     """Check every record of any LMDB of raw Datums: shape, label, checksum if there is one, line if there is a list.
 
-    LMDB trusts its pages, and a damaged one may end the process: it is read in another one.
-
     Args:
         database: its folder; made here or by ``convert_imageset``.
         listing: the list it was made of, in the order of storing (a shuffled database of ours carries its seed).
@@ -57,42 +51,8 @@ def validate(
         quiet: no progress.
 
     Raises:
-        FoolCaffeError: the database or the list cannot be read at all.
+        FoolCaffeError: if the database or the list cannot be read at all.
     """
-    asked = [str(database), listing and str(listing), size, classes, quiet]
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]))
-    command = [sys.executable, "-m", "foolcaffe.lmdb.validate", json.dumps(asked)]
-    with deaf_to_interrupts():
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
-    try:
-        told = process.communicate()[0]
-    finally:
-        process.kill()
-        process.wait()
-    if process.returncode < 0:
-        name = signal.Signals(-process.returncode).name
-        return Findings(wrong=[f"a page is damaged: reading the records ended in {name}; build it again"])
-    if process.returncode:
-        raise FoolCaffeError(f"{database} was not read to its end", "the reason is above")
-    said = json.loads(told)
-    if "message" in said:
-        raise FoolCaffeError(said["message"], said["hint"])
-    return Findings(**said)
-
-
-def main(asked: str) -> None:
-    """The other process: a line of JSON for what was found, or for the error."""
-    database, listing, size, classes, quiet = json.loads(asked)
-    try:
-        found = _validate(Path(database), Path(listing) if listing else None, size, classes, quiet)
-        print(json.dumps(asdict(found)))
-    except FoolCaffeError as error:
-        print(json.dumps({"message": error.message, "hint": error.hint}))
-
-
-def _validate(
-    database: Path, listing: Path | None, size: tuple[int, int] | None, classes: int | None, quiet: bool
-) -> Findings:
     report = _report(database)
     checksums = np.fromfile(database / "crc32", "<u4") if (database / "crc32").exists() else None
     lines = _expected(listing, report, classes) if listing is not None else None
@@ -103,16 +63,17 @@ def _validate(
     shape: tuple[int, ...] | None = None
     missing: deque[str] = deque(maxlen=SHOWN)
     lacking = 0
-    with Reader(database) as reader, Progress(len(reader), "records", "validate", quiet) as progress:
-        for key, value in reader.items():
+    reader = LmdbReader(database, allow_empty=True)
+    with Progress(reader.count, "records", "validate", quiet) as progress:
+        for key, value in _readable(reader, found):
             name = f"record {listfile.show(key)}"
             total.update(struct.pack("<I", len(key)) + key + struct.pack("<Q", len(value)))
             total.update(value)
-            checksum = datum.crc32(value)
+            checksum = crc32(value)
             digest.add(for_digest(key, checksum))
             try:
-                record = datum.parse(value)
-                pixels = record.pixels
+                record = parse_datum(value)
+                pixels = datum_pixels(record)
             except FoolCaffeError as error:
                 found.wrong.append(f"{name}: {error.message}")
                 continue
@@ -127,8 +88,7 @@ def _validate(
                     found.wrong.append(f"{name} is damaged: wrong checksum")
             if lines is not None:
                 for line in lines:
-                    wanted = listfile.key(line[0], line[2])
-                    if wanted == key:
+                    if listfile.key(line[0], line[2]) == key:
                         if line[3] != record.label:
                             found.wrong.append(f"{name} has label {record.label}, line {line[1]} says {line[3]}")
                         break
@@ -155,6 +115,14 @@ def _validate(
     return found
 
 
+def _readable(reader: LmdbReader, found: Findings) -> Iterator[tuple[bytes, memoryview]]:
+    """The records up to a damaged page, which is a finding."""
+    try:
+        yield from reader.once()
+    except FoolCaffeError as error:
+        found.wrong.append(error.message)
+
+
 def _bad_paths(database: Path) -> set[bytes]:
     """What was left out on purpose of a database without a report: the paths in its ``bad_images.txt``."""
     table = database / "bad_images.txt"
@@ -178,11 +146,9 @@ def _expected(listing: Path, report: dict[str, Any], classes: int | None) -> Ite
         for line in listfile.read(listing, classes):
             yield line.number - 1, line.number, line.path, line.label
         return
-    lines = list(listfile.read(listing, classes))
-    order = np.random.RandomState(seed).permutation(len(lines))
-    for position, index in enumerate(order.tolist()):
-        yield position, lines[index].number, lines[index].path, lines[index].label
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
+    starts = listfile.starts(listing)  # of the lines, 8 bytes each: the list itself may not fit into memory
+    with listing.open("rb") as file:
+        for position, index in enumerate(np.random.RandomState(seed).permutation(len(starts))):
+            file.seek(int(starts[index]))
+            line = listfile.parse(int(index) + 1, file.readline().rstrip(b"\n"), classes)
+            yield position, line.number, line.path, line.label

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from caffefiles import datum, listfile
+from caffefiles import listfile
+from caffefiles.lmdb_reader import LmdbReader
 from foolcaffe.lmdb.journal import CRC_BYTES
 from foolcaffe.lmdb.plan import Plan
-from foolcaffe.lmdb.reader import Reader
+from foolcaffe.lmdb.slots import crc32, head, tail
 
 
 class Verifier:
@@ -27,7 +28,7 @@ class Verifier:
         self._plan = plan
         report = json.loads((folder / "report.json").read_text("utf-8"))
         self._rejected = {row["line"] for row in report["rejected"]}
-        self._head = datum.head(settings.channels, settings.height, settings.width)
+        self._head = head(settings.channels, settings.height, settings.width)
         self._size = len(self._head) + settings.channels * settings.height * settings.width
 
     def check(self, first: int, count: int) -> list[str]:
@@ -36,28 +37,27 @@ class Verifier:
         Raises:
             FoolCaffeError: the database cannot be read there.
         """
-        head, size, rejected, crc32 = self._head, self._size, self._rejected, datum.crc32
+        before, size, rejected = self._head, self._size, self._rejected
         wrong: list[str] = []
         end = b"%08d" % (first + count)
         last = first + count == self._plan.count
         checksums = np.fromfile(self._folder / "crc32", "<u4", count, offset=CRC_BYTES * first).tolist()
         checksums += [-1] * (count - len(checksums))
-        with Reader(self._folder) as reader:
-            records = reader.items(b"%08d" % first if first else b"")
-            for position, item in enumerate(self._plan.items(first, count), first):
-                if item.line in rejected:
-                    continue
-                key = listfile.key(position, item.path)
-                found = next(records, None)
-                if found is None or found[0] != key:
-                    return [*wrong, f"record {listfile.show(key)} is missing"]
-                value, tail = found[1], datum.tail(item.label)
-                # bytes: memoryviews are compared one element at a time
-                if len(value) != size + len(tail) or bytes(value[: len(head)]) != head or bytes(value[size:]) != tail:
-                    wrong.append(f"record {listfile.show(key)} has not the size or the label that the plan says")
-                elif crc32(value) != checksums[position - first]:
-                    wrong.append(f"record {listfile.show(key)} is damaged: wrong checksum")
-            more = next(records, None)
+        records = LmdbReader(self._folder).once(b"%08d" % first if first else b"")
+        for position, item in enumerate(self._plan.items(first, count), first):
+            if item.line in rejected:
+                continue
+            key = listfile.key(position, item.path)
+            found = next(records, None)
+            if found is None or found[0] != key:
+                return [*wrong, f"record {listfile.show(key)} is missing"]
+            value, after = found[1], tail(item.label)
+            # bytes: memoryviews are compared one element at a time
+            if len(value) != size + len(after) or bytes(value[: len(before)]) != before or bytes(value[size:]) != after:
+                wrong.append(f"record {listfile.show(key)} has not the size or the label that the plan says")
+            elif crc32(value) != checksums[position - first]:
+                wrong.append(f"record {listfile.show(key)} is damaged: wrong checksum")
+        more = next(records, None)
         if more is not None and (last or more[0] < end):
             wrong.append(f"record {listfile.show(more[0])} is not in the plan")
         return wrong

@@ -22,12 +22,26 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from caffefiles import datum, listfile
+from caffefiles import listfile
 from foolcaffe.archives.sources import BadImage, Fetcher
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb.decode import Decoder, versions
 from foolcaffe.lmdb.plan import Item, Plan, load
-from foolcaffe.lmdb.slots import CPU_SECONDS, HEADER, KEY_ROOM, LENGTH, NOTHING, SIZES, TASK, Done, Shape, for_digest
+from foolcaffe.lmdb.slots import (
+    CPU_SECONDS,
+    HEADER,
+    KEY_ROOM,
+    LENGTH,
+    NOTHING,
+    SIZES,
+    TASK,
+    Done,
+    Shape,
+    crc32,
+    for_digest,
+    head,
+    tail,
+)
 from foolcaffe.lmdb.verify import Verifier
 
 MEMORY = 3 << 30
@@ -47,7 +61,7 @@ class Worker:
         self._verifier: Verifier | None = None
         self._shape = shape = Shape.of(settings)
         self._slot_bytes, self._stride = shape.slot_bytes(chunk), shape.stride
-        self._head = datum.head(shape.channels, shape.height, shape.width)
+        self._head = head(shape.channels, shape.height, shape.width)
         self._before_tail = len(self._head) + shape.channels * shape.height * shape.width
         self._decoder = Decoder(
             settings.height, settings.width, settings.gray, settings.resize == "area", settings.max_pixels
@@ -98,13 +112,13 @@ class Worker:
             planes[0][:] = pixels
         else:
             cv2.split(pixels, planes)  # written in place: nothing is copied on the way to the writer
-        tail = datum.tail(label)
+        after = tail(label)
         begin = at + KEY_ROOM
-        end = begin + self._before_tail + len(tail)
+        end = begin + self._before_tail + len(after)
         view = self._view
         view[at : at + len(key)] = key
-        view[end - len(tail) : end] = tail
-        return end - begin, datum.crc32(view[begin:end])
+        view[end - len(after) : end] = after
+        return end - begin, crc32(view[begin:end])
 
     def _place(self, at: int) -> list[npt.NDArray[np.uint8]]:
         """Write what all values begin with; views of where the planes of the record at ``at`` go."""
@@ -114,9 +128,8 @@ class Worker:
         return list(pixels.reshape(self._shape.channels, self._shape.height, self._shape.width))
 
     def read_back(self, folder: str, first: int, count: int) -> list[str]:
-        """What is wrong with positions [first, first + count) of a finished database; nothing is decoded after this."""
+        """What is wrong with positions [first, first + count) of a finished database."""
         if self._verifier is None:
-            _unlimit_memory()  # the whole database is mapped
             self._verifier = Verifier(Path(folder), self._plan)
         return self._verifier.check(first, count)
 
@@ -164,14 +177,9 @@ def _limit_memory() -> None:
     except OSError:
         return  # no Linux: only the limits on bytes and pixels hold
     limit = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = now + MEMORY
-    if limit[0] == resource.RLIM_INFINITY or wanted < limit[0]:
-        resource.setrlimit(resource.RLIMIT_AS, (wanted, limit[1]))
-
-
-def _unlimit_memory() -> None:
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    most = now + MEMORY
+    if limit[0] == resource.RLIM_INFINITY or most < limit[0]:
+        resource.setrlimit(resource.RLIMIT_AS, (most, limit[1]))
 
 
 if __name__ == "__main__":

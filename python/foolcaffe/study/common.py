@@ -12,8 +12,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from caffefiles.datum import DatumLMDB
 from foolcaffe.classifier import Classifier
-from foolcaffe.datums import DatumLMDB
 from foolcaffe.difficulty import starts
 from foolcaffe.images import Rgb8
 from foolcaffe.render import Overrides

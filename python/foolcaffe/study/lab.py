@@ -18,7 +18,8 @@ from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
 from caffefiles.files import atomic_path, write_json, write_text
-from caffefiles.protos import read_prototxt, write_prototxt
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import read_text, save_text
 from foolcaffe import engine, gpu
 from foolcaffe.caffelog import parse
 from foolcaffe.engine import ROOT
@@ -133,12 +134,12 @@ class Lab:
             return known
         linked(self.dataset, self.view / "curves")
         self._render(folder, wanted, overrides, "linear_softmax", None)
-        solver = read_prototxt(folder / "solver.prototxt", "SolverParameter")
+        solver = read_text(folder / "solver.prototxt", caffe_pb2.SolverParameter(), "SolverParameter")
         solver.display = max(1, solver.max_iter // 50)
         solver.test_interval = solver.max_iter  # the last one is what counts
         solver.test_initialization = False
         solver.average_loss = 1
-        write_prototxt(folder / "solver.prototxt", solver, "For a loss curve.")
+        save_text(folder / "solver.prototxt", solver, "For a loss curve.")
         self.say(f"loss curve {name}")
         (folder / "train.log").unlink(missing_ok=True)
         failed = ""
@@ -185,10 +186,10 @@ class Lab:
         folder.parent.mkdir(parents=True, exist_ok=True)
         render(find_model(model), folder.parent, folder, on_gpu, overrides)
         if side is not None:
-            deploy = read_prototxt(folder / "deploy.prototxt", "NetParameter")
+            deploy = read_text(folder / "deploy.prototxt", caffe_pb2.NetParameter(), "NetParameter")
             shape = next(layer for layer in deploy.layer if layer.type == "Input").input_param.shape[0]
             shape.dim[2] = shape.dim[3] = side
-            write_prototxt(folder / "deploy.prototxt", deploy, f"For {side} × {side} pixels.")
+            save_text(folder / "deploy.prototxt", deploy, f"For {side} × {side} pixels.")
         write_json(folder / "wanted.json", jsonable(wanted))
 
     def decayed(self, decay: float, seed: int) -> TrainedModel:

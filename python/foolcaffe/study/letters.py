@@ -23,9 +23,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
+from caffefiles.datum import Record
 from caffefiles.files import write_text
 from foolcaffe.classifier import Classifier
-from foolcaffe.datums import Record
 from foolcaffe.study.views import building, write_lmdb
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

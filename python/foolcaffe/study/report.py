@@ -11,9 +11,9 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from caffefiles.datum import DatumLMDB
 from caffefiles.files import write_text
 from foolcaffe.classes import read_synsets
-from foolcaffe.datums import DatumLMDB
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.study.lab import csv_text
 from foolcaffe.study.record import VERDICTS, Record

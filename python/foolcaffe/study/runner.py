@@ -16,9 +16,9 @@ from importlib import metadata
 from pathlib import Path
 
 import foolcaffe
+from caffefiles.datum import DatumLMDB
 from caffefiles.files import sha256, write_json
 from foolcaffe import engine
-from foolcaffe.datums import DatumLMDB
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, os_error_message
 from foolcaffe.study.lab import Lab, hashed, prototxts

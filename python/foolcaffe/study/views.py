@@ -13,10 +13,10 @@ import lmdb
 import numpy as np
 import numpy.typing as npt
 
+from caffefiles.datum import DatumLMDB, Record
 from caffefiles.files import write_text
 from caffefiles.proto import caffe_pb2
 from foolcaffe import engine
-from foolcaffe.datums import DatumLMDB, Record
 from foolcaffe.errors import FoolCaffeError
 
 SHARED = ("train_lmdb", "val_lmdb", "mean.binaryproto", "synset_words.txt", "train.txt", "val.txt")

@@ -44,7 +44,7 @@ def load(
     labels = np.empty(reader.count, np.float32)
     chunk = np.empty((min(_CHUNK, reader.count), *shape), np.uint8)
     for i, (key, value) in enumerate(reader.once()):
-        record = read_datum(value, key, reader.path, color)
+        record = read_datum(bytes(value), key, reader.path, color)
         if record.pixels.shape != shape or record.pixels.dtype != np.uint8:
             raise CaffeError(
                 f"record {key.decode('utf-8', 'backslashreplace')!r} of {reader.path!r} has the shape "

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caffefiles.errors import CaffeError
+from caffefiles.mean import read_mean
 from caffefiles.proto import caffe_pb2
-from caffefiles.prototxt import read_blob
 from torchcaffe import common
-from torchcaffe.blob import proto_shape
 from torchcaffe.rng import Generator
 
 
@@ -35,12 +34,7 @@ class Transformer:
         if param.mean_file:
             if param.mean_value:
                 raise CaffeError("transform_param has both mean_file and mean_value", "give one of them")
-            proto = read_blob(param.mean_file)
-            shape = proto_shape(proto)
-            shape = shape[1:] if len(shape) == 4 and shape[0] == 1 else shape
-            if len(shape) != 3 or len(proto.data) != np.prod(shape):
-                raise CaffeError(f"the mean {param.mean_file!r} has {len(proto.data)} values in the shape {shape}")
-            self._mean = np.array(proto.data, np.float32).reshape(shape)
+            self._mean = read_mean(param.mean_file)
 
     def init_rand(self) -> None:
         """Draw the seed for crops and mirrors from the process's generator, if there will be any."""

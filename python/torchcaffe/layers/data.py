@@ -9,9 +9,10 @@ import numpy as np
 import torch
 
 from caffefiles.database import Reader, open_database
+from caffefiles.datum import Record
 from torchcaffe import common
 from torchcaffe.data import resident
-from torchcaffe.data.datum import Record, read_datum
+from torchcaffe.data.datum import read_datum
 from torchcaffe.data.prefetch import Prefetcher
 from torchcaffe.data.transformer import Transformer
 from torchcaffe.layers.base import Blobs, Layer

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from caffefiles.prototxt import read_blob
+from caffefiles.proto import caffe_pb2
+from caffefiles.prototxt import read_binary
 from torchcaffe.layers.base import Blobs, LossLayer
 from torchcaffe.layers.labels import check_label_count, read_labels
 from torchcaffe.layers.normalization import mode, normalizer
@@ -52,7 +53,7 @@ class InfogainLoss(LossLayer):
         if len(bottom) < 3:
             if not source:
                 raise self.fail("has no infogain matrix", "give infogain_loss_param.source, or a third bottom")
-            values = np.array(read_blob(source).data, np.float32)
+            values = np.array(read_binary(source, caffe_pb2.BlobProto()).data, np.float32)
             self._stored = torch.from_numpy(values).to(self.device, self.dtype)
 
     def to(self, device: torch.device) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caffefiles import prototxt
+from caffefiles.caffemodel import read_weights
 from caffefiles.errors import CaffeError, nearest
 from torchcaffe.net import Net as CoreNet
 from torchcaffe.pycaffe.errors import CaffeRuntimeError, CaffeValueError
@@ -392,7 +393,7 @@ class Net:
         if path.endswith(".h5"):
             self.load_hdf5(path)
         else:
-            self._net.copy_trained_layers_from(prototxt.read_weights(path), path)
+            self._net.copy_trained_layers_from(read_weights(path), path)
 
     def share_with(self, other: Net) -> None:
         """Use the other net's weights, the very same memory, for layers of the same name."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from caffefiles.prototxt import PathLike
+from caffefiles.files import PathLike
 from torchcaffe.solvers.sgd import AdaptiveSolver
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from caffefiles.prototxt import PathLike
+from caffefiles.files import PathLike
 from torchcaffe.solvers.sgd import AdaptiveSolver
 
 

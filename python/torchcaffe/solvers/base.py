@@ -9,7 +9,7 @@ from typing import Any, Callable
 import torch
 
 from caffefiles.errors import CaffeError
-from caffefiles.prototxt import PathLike
+from caffefiles.files import PathLike
 from torchcaffe import common, log
 from torchcaffe.solvers import snapshot
 from torchcaffe.solvers.nets import make_test_nets, train_net

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from caffefiles.errors import CaffeError, nearest
-from caffefiles.prototxt import PathLike, read_solver
+from caffefiles.files import PathLike
+from caffefiles.prototxt import read_solver
 from torchcaffe.solvers.adadelta import AdaDeltaSolver
 from torchcaffe.solvers.adagrad import AdaGradSolver
 from torchcaffe.solvers.adam import AdamSolver

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from caffefiles.prototxt import PathLike
+from caffefiles.files import PathLike
 from torchcaffe import log
 from torchcaffe.solvers.base import Solver
 from torchcaffe.solvers.fused import momentum_step

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 
 from caffefiles.errors import CaffeError
-from caffefiles.files import atomic_path
+from caffefiles.files import PathLike, atomic_path
 from caffefiles.proto import caffe_pb2
-from caffefiles.prototxt import PathLike, read_binary, save_binary
+from caffefiles.prototxt import read_binary, save_binary
 from torchcaffe import common, log
 from torchcaffe.blob import Blob
 from torchcaffe.weights import load_weights, save_weights

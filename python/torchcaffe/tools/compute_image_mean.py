@@ -6,17 +6,17 @@ The sum is a float32 in the database's order, so that past 2²⁴ it rounds as C
 from __future__ import annotations
 
 import sys
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caffefiles.database import open_database
-from caffefiles.errors import CaffeError
+from caffefiles.mean import RunningMean, write_mean
 from caffefiles.proto import caffe_pb2
-from caffefiles.prototxt import save_binary
 from torchcaffe import log
-from torchcaffe.data.datum import Record, read_datum
+from torchcaffe.data.datum import read_datum
 from torchcaffe.tools import flags
 from torchcaffe.tools.program import CheckError, run
 
@@ -37,32 +37,23 @@ def mean_image(database: str, backend: str = "lmdb") -> NDArray[np.float32]:
     """
     reader = open_database(database, BACKENDS[backend])
     log.info("db_lmdb.cpp:35" if backend == "lmdb" else "db_leveldb.cpp:18", "Opened %s %s", backend, database)
-    total: NDArray[np.float32] | None = None
-    count = 0
+    mean = RunningMean()
     for key, value in reader.once():
-        pixels = _record(value, key, database).pixels
-        if total is None:
+        if not mean.count:
             log.info("compute_image_mean.cpp:70", "Starting iteration")
-            total = np.zeros(pixels.shape, np.float32)
-        if pixels.size != total.size:
+        record = read_datum(value, key, database)
+        if not mean.add(record.pixels):
+            size = record.pixels.size
             raise CheckError(
                 "compute_image_mean.cpp:78",
-                f"size_in_datum == data_size ({pixels.size} vs. {total.size}) Incorrect data field size {pixels.size}: "
-                f"record {key.decode('utf-8', 'backslashreplace')!r} of {database!r}",
+                f"size_in_datum == data_size ({size} vs. {prod(mean.shape)}) Incorrect data field size {size}: "
+                f"record {record.key!r} of {database!r}",
             )
-        np.add(total, pixels.reshape(total.shape), out=total, dtype=np.float32, casting="unsafe")
-        count += 1
-        if count % REPORT_EVERY == 0:
-            log.info("compute_image_mean.cpp:96", "Processed %d files.", count)
-    if count % REPORT_EVERY:
-        log.info("compute_image_mean.cpp:101", "Processed %d files.", count)
-    if total is None:
-        raise CaffeError(f"the database {database!r} has no records")
-    return np.asarray(total / np.float32(count))
-
-
-def _record(value: Any, key: bytes, database: str) -> Record:
-    return read_datum(value, key, database)
+        if mean.count % REPORT_EVERY == 0:
+            log.info("compute_image_mean.cpp:96", "Processed %d files.", mean.count)
+    if mean.count % REPORT_EVERY:
+        log.info("compute_image_mean.cpp:101", "Processed %d files.", mean.count)
+    return mean.result(database)
 
 
 def compute(values: dict[str, Any], database: str, output: str = "") -> int:
@@ -77,9 +68,7 @@ def compute(values: dict[str, Any], database: str, output: str = "") -> int:
     channels, height, width = mean.shape
     if output:
         log.info("compute_image_mean.cpp:108", "Write to %s", output)
-        blob = caffe_pb2.BlobProto(num=1, channels=channels, height=height, width=width)
-        blob.data.extend(mean.ravel().tolist())
-        save_binary(output, blob)
+        write_mean(output, mean)
     log.info("compute_image_mean.cpp:114", "Number of channels: %d", channels)
     for c in range(channels):
         # added one after the other in float32, as there

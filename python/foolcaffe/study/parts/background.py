@@ -19,13 +19,13 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from caffefiles.datum import DatumLMDB, Record
+from caffefiles.lmdb_reader import LmdbReader
 from foolcaffe.attacks.base import Floats
 from foolcaffe.attacks.climb import climb
 from foolcaffe.classifier import Classifier
-from foolcaffe.datums import DatumLMDB, Record
 from foolcaffe.difficulty import starts
 from foolcaffe.evaluate import evaluate
-from foolcaffe.lmdb.reader import Reader
 from foolcaffe.render import Overrides
 from foolcaffe.study.common import CASE_SEED, scaled, stack
 from foolcaffe.study.lab import Lab
@@ -195,8 +195,8 @@ def _feed(lab: Lab, folder: Path, view: Path, net: Classifier, known: int, numbe
     if folder.exists():
         return
     clean = _view(lab, "", 0) / "train_lmdb"
-    with Reader(clean) as records:
-        share, last = int(SHARE * len(records.keys)), int(records.keys[-1][:8]) + 1
+    reader = LmdbReader(clean)
+    share, last = int(SHARE * reader.count), int(reader.at(reader.count - 1)[0][:8]) + 1
     count = min(MOST, share)
     chosen = starts(clean, count * ROUNDS)[number::ROUNDS]  # other images in each round
     images, labels = stack([image for image, _ in chosen]), np.array([label for _, label in chosen])

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 
+from caffefiles.datum import DatumLMDB
 from foolcaffe.classes import read_synsets
-from foolcaffe.datums import DatumLMDB
 from foolcaffe.render import Overrides
 from foolcaffe.study.common import decay_name, plain
 from foolcaffe.study.lab import Lab

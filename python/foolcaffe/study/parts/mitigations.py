@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from caffefiles.datum import DatumLMDB
 from foolcaffe.attacks import METHODS, Criterion
 from foolcaffe.attacks.base import Floats
 from foolcaffe.attacks.climb import climb
 from foolcaffe.classifier import Classifier
-from foolcaffe.datums import DatumLMDB
 from foolcaffe.difficulty import starts
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.study import robust

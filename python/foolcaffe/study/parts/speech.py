@@ -16,9 +16,9 @@ from scipy.io import wavfile
 from scipy.signal import stft
 from skimage.transform import resize
 
+from caffefiles.datum import Record
 from caffefiles.files import write_text
 from foolcaffe.attacks import METHODS, Criterion
-from foolcaffe.datums import Record
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.evaluate import evaluate
 from foolcaffe.render import Overrides

@@ -9,12 +9,12 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from sklearn.ensemble import RandomForestClassifier
 
+from caffefiles.datum import DatumLMDB
 from foolcaffe.attacks import METHODS, Criterion
 from foolcaffe.attacks.base import Floats
 from foolcaffe.attacks.blackbox import SklearnScores
 from foolcaffe.classes import read_synsets
 from foolcaffe.classifier import Classifier
-from foolcaffe.datums import DatumLMDB
 from foolcaffe.difficulty import starts
 from foolcaffe.images import BgrPixels, Rgb8
 from foolcaffe.render import Overrides
