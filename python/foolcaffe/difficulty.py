@@ -37,7 +37,7 @@ class Difficulty:
         return statistics.median(self.mean_abs) if self.mean_abs else float("nan")
 
 
-def starts(database: Path, count: int) -> list[tuple[Rgb8, int]]:
+def spread_images(database: Path, count: int) -> list[tuple[Rgb8, int]]:
     """``count`` images with their labels, evenly spread over an LMDB.
 
     Raises:
@@ -72,7 +72,7 @@ def difficulty(
         tempfile.TemporaryDirectory(prefix="foolcaffe.") as aside,
         Progress(images * targets, "images", f"fool {model.folder.name}", quiet) as progress,
     ):
-        for start, label in starts(model.dataset / "val_lmdb", images):
+        for start, label in spread_images(model.dataset / "val_lmdb", images):
             predicted = int(net.scores(start.to_bgr())[0].argmax())
             others = [c for c in range(net.classes) if c not in (label, predicted)]
             for target in rng.choice(others, targets, replace=False):

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from foolcaffe.attacks.climb import climb
+from foolcaffe.attacks.pgd import pgd
 from foolcaffe.classifier import Classifier
 from foolcaffe.images import Rgb8
-from foolcaffe.study import letters
 from foolcaffe.study.common import hits, lead_error, mean, monotone, neighbours
-from foolcaffe.study.defences import blurred, blurring, cropped, cropping, noised
-from foolcaffe.study.parts.camera import homography, photograph
+from foolcaffe.study.parts.camera import _projected, photograph
+from foolcaffe.study.parts.mitigations import letters
+from foolcaffe.study.parts.mitigations.defences import blurred, blurring, cropped, cropping, noised
 from helpers import Road
 
 RNG = np.random.default_rng(5)
@@ -66,7 +66,7 @@ def test_a_climb_stays_in_its_ball_and_gains(net: Classifier, norm: str, radius:
     images = np.rint(RNG.uniform(0, 255, (4, *net.shape))).astype(np.float32)
     targets = np.array([2, 0, 1, 3])
     radii = radius * np.array([1.0, 0.5, 1.0, 2.0])
-    found = climb(net, images, targets, radii, norm, 6)
+    found = pgd(net, images, targets, radii, norm, 6)
     assert np.array_equal(found, np.rint(found))
     assert found.min() >= 0
     assert found.max() <= 255
@@ -89,7 +89,7 @@ def test_a_climb_goes_through_a_defence(net: Classifier) -> None:
     images = np.rint(RNG.uniform(90, 160, (12, *net.shape))).astype(np.float32)
     targets = (net.probabilities(images).argmax(axis=1) + 1) % net.classes
     soft, every = blurred(net, 2.0), np.arange(12)
-    bare, knowing = (climb(known, images, targets, 300.0, "l2", 8) for known in (net, soft))
+    bare, knowing = (pgd(known, images, targets, 300.0, "l2", 8) for known in (net, soft))
     assert soft.probabilities(knowing)[every, targets].mean() > soft.probabilities(bare)[every, targets].mean()
     assert net.probabilities(bare)[every, targets].mean() > net.probabilities(knowing)[every, targets].mean()
 
@@ -216,11 +216,15 @@ def test_a_spoken_word_is_a_dataset(engine: str, tmp_path: Path) -> None:
     assert read_mean(folder / "mean.binaryproto").shape == (3, 64, 64)
 
 
-def test_a_homography_takes_corners_to_corners() -> None:
-    source = np.array([[0.0, 0.0], [50.0, 2.0], [47.0, 33.0], [1.0, 30.0]])
-    target = np.array([[3.0, 1.0], [44.0, 0.0], [52.0, 35.0], [-2.0, 29.0]])
-    moved = np.c_[source, np.ones(4)] @ homography(source, target).T
-    assert np.abs(moved[:, :2] / moved[:, 2:] - target).max() <= 1e-9
+def test_what_lies_at_the_old_corners_comes_to_lie_at_the_new_ones() -> None:
+    """Interpolation is exact in images whose values are the coordinates."""
+    old = np.array([[5.0, 4.0], [50.0, 6.0], [47.0, 33.0], [6.0, 30.0]])
+    new = np.array([[3.0, 1.0], [44.0, 0.0], [52.0, 35.0], [7.0, 29.0]])
+    y, x = np.mgrid[0:40, 0:60].astype(np.float64)
+    for axis, values in enumerate((x, y)):
+        moved = _projected(values, new, old)
+        found = [moved[int(v), int(u)] for u, v in new]
+        assert np.abs(np.array(found) - old[:, axis]).max() <= 1e-3
 
 
 def test_a_lead_is_judged_on_the_same_images() -> None:

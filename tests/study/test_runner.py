@@ -18,11 +18,9 @@ from foolcaffe.errors import FoolCaffeError
 from foolcaffe.locks import locked
 from foolcaffe.render import Overrides
 from foolcaffe.study.lab import Lab
-from foolcaffe.study.parts import PARTS
 from foolcaffe.study.record import POST, Check, Claim
 from foolcaffe.study.runner import Part, dataset_hashes, read_record, run_part
 from foolcaffe.study.scale import SMALLEST
-from foolcaffe.study.sources import sources_of
 from foolcaffe.study.views import half, shrink, sized
 from helpers import ENGINE, ROOT, Road, environment, fails, run, succeeds
 
@@ -44,22 +42,23 @@ def run_one(road: Road, part: Part, **options: object):
     return run_part("part", part, road.dataset, dataset_hashes(road.dataset), quiet=True, **options)  # type: ignore[arg-type]
 
 
-def test_a_done_part_is_not_run_again_until_its_data_change(own: Road) -> None:
-    calls = []
+def test_what_was_measured_is_not_measured_again_until_the_data_change(own: Road) -> None:
+    judged, measured = [], []
 
     def counted(lab: Lab) -> list[Claim]:
-        calls.append(1)
+        judged.append(1)
+        lab.step("more", lambda: measured.append(1))
         return good(lab)
 
     part = Part("Part", "About.", counted)
     first = run_one(own, part)
     assert run_one(own, part) == first
-    assert len(calls) == 1
+    assert (len(judged), len(measured)) == (2, 1)
     assert run_one(own, part, again=True).findings == first.findings
-    assert len(calls) == 2
+    assert (len(judged), len(measured)) == (3, 2)
     (own.dataset / "synset_words.txt").write_text((own.dataset / "synset_words.txt").read_text() + "\n")
     changed = run_one(own, part)
-    assert len(calls) == 3
+    assert (len(judged), len(measured)) == (4, 3)
     assert changed.fingerprint != first.fingerprint
 
 
@@ -103,31 +102,6 @@ def test_a_damaged_record_is_not_used(own: Road, capsys: pytest.CaptureFixture[s
     path.write_text(path.read_text()[:-40])
     assert run_one(own, part).findings is not None
     assert "is damaged" in capsys.readouterr().err
-
-
-def test_a_part_depends_on_its_own_code_alone() -> None:
-    package = ROOT / "python" / "foolcaffe"
-
-    def names(part: str) -> set[str]:
-        return {str(f.relative_to(package)) for f in sources_of(package / "study" / "parts" / f"{part}.py")}
-
-    assert names("camera") >= {"study/parts/camera.py", "study/common.py", "study/lab.py", "attacks/exact.py"}
-    assert names("mitigations") >= {"study/robust.py", "study/letters.py", "study/climb.py", "attacks/iterated.py"}
-    assert not names("camera") & names("hyperparameters") & {"study/parts/camera.py", "attacks/exact.py"}
-    for part in PARTS:
-        others = {f"study/parts/{other}.py" for other in PARTS if other != part}
-        showing = {f"study/{name}.py" for name in ("report", "light", "runner", "__main__")}
-        assert not names(part) & (others | showing), part
-
-
-def test_what_a_module_imports_through_others_is_found(tmp_path: Path) -> None:
-    module = tmp_path / "own.py"
-    module.write_text("import json\nimport foolcaffe.study.robust\nfrom foolcaffe.study import views as v\n")
-    found = sources_of(module)
-    assert found[0] == module
-    assert {f.name for f in found} >= {"own.py", "robust.py", "letters.py", "views.py", "square.py"}
-    assert "report.py" not in {f.name for f in found}
-    assert len(found) == len(set(found))
 
 
 def lab(road: Road) -> Lab:
@@ -209,9 +183,10 @@ def test_the_command_line(own: Road) -> None:
     assert record["versions"]["engine"].startswith(f"{ENGINE} 1.")
     rows = list(csv.DictReader((folder / "reached.csv").read_text().splitlines()))
     assert [r["start"] for r in rows] == ["validation images", "uniform noise"]
-    before = (folder / "record.json").stat().st_mtime_ns
+    before = {step: step.stat().st_mtime_ns for step in (folder / "steps").iterdir()}
     succeeds(run("study", "figures", "--dataset", own.dataset, "--quiet"))
-    assert (folder / "record.json").stat().st_mtime_ns == before
+    assert {step: step.stat().st_mtime_ns for step in (folder / "steps").iterdir()} == before
+    assert json.loads((folder / "record.json").read_text()) == record
 
 
 def test_mistakes_are_named(own: Road, tmp_path: Path) -> None:

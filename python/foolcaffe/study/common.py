@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from caffefiles.datum import DatumLMDB
 from foolcaffe.classifier import Classifier
-from foolcaffe.difficulty import starts
+from foolcaffe.difficulty import spread_images
 from foolcaffe.images import Rgb8
 from foolcaffe.render import Overrides
 
@@ -41,7 +41,7 @@ def cases(dataset: Path, nets: Sequence[Classifier], count: int, seed: int = CAS
     """
     rng = np.random.default_rng(seed)
     found = []
-    for start, label in starts(dataset / "val_lmdb", count):
+    for start, label in spread_images(dataset / "val_lmdb", count):
         seen = {int(net.scores(start.to_bgr())[0].argmax()) for net in nets}
         others = [c for c in rng.permutation(nets[0].classes).tolist() if c != label and c not in seen]
         if others:

@@ -25,6 +25,7 @@ from foolcaffe.caffelog import parse
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.render import Overrides, find_model, render
+from foolcaffe.study.closure import code_of
 from foolcaffe.study.record import Cell, Figure, Table, jsonable
 from foolcaffe.study.scale import Scale
 from foolcaffe.study.views import linked
@@ -36,17 +37,19 @@ CURVE = "curve.json"
 
 
 @dataclass
-class Lab:
-    """One part's bench.
+class Bench:
+    """What a part measures with: trained models, and steps that are remembered.
 
     Attributes:
         dataset: ``build/<dataset>``.
         root: ``build/<dataset>/study``: trained models, and a folder for each part.
         part: its name.
         scale: how much is measured.
-        fingerprint: of the part's inputs; steps of another one are not used.
+        fingerprint: of the inputs: data, prototxts, scale, engine.
         gpu: ``auto``, ``cpu``, ``all`` or ids, for training.
         quiet: no progress.
+        keys: of the steps that were asked for.
+        fresh: how many of them were not known, and measured now.
     """
 
     dataset: Path
@@ -56,8 +59,8 @@ class Lab:
     fingerprint: str
     gpu: str = "auto"
     quiet: bool = False
-    figures: list[Figure] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    fresh: int = 0
 
     @property
     def folder(self) -> Path:
@@ -75,20 +78,27 @@ class Lab:
             print(f"{self.part}: {text}", file=sys.stderr, flush=True)
 
     def step(self, key: str, work: Callable[[], Any]) -> Any:
-        """``work()``, or what it gave before: an interrupted part goes on from its last step.
+        """Return what ``work()`` measures, or what it measured before with the same inputs and the same code.
 
         Args:
             key: unique in the part, fit for a file name.
-            work: returns what JSON can hold; a number that JSON has not becomes None.
+            work: returns what JSON can hold; a number that JSON does not have becomes None.
         """
         path = self.folder / "steps" / f"{key}.json"
+        fingerprint = self.key_of(work)
+        self.keys.append(f"{key} {fingerprint}")
         if path.exists():
             known = json.loads(path.read_text("utf-8"))
-            if known["fingerprint"] == self.fingerprint:
+            if known["fingerprint"] == fingerprint:
                 return known["value"]
+        self.fresh += 1
         value = jsonable(work())
-        write_json(path, {"fingerprint": self.fingerprint, "value": value})
+        write_json(path, {"fingerprint": fingerprint, "value": value})
         return value
+
+    def key_of(self, work: Callable[..., Any]) -> str:
+        """Return a hash of all that a measurement depends on: the inputs, and the code that ``work`` uses."""
+        return hashlib.sha256(f"{self.fingerprint} {code_of(work)}".encode()).hexdigest()
 
     def trained(
         self,
@@ -197,6 +207,14 @@ class Lab:
         return self.trained(
             f"decay{decay:g}-seed{seed}", Overrides(weight_decay=decay, seed=seed, max_iter=self.scale.iterations)
         )
+
+
+@dataclass
+class Lab(Bench):
+    """One part's bench, and the figures and tables that it draws."""
+
+    figures: list[Figure] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
 
     def figure(
         self,

@@ -1,4 +1,4 @@
-"""Run parts: those that are done are not run again, one that fails is recorded as failed and the others go on."""
+"""Run parts: what was measured is not measured again, judging and drawing always run, a failed part stops no other."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import foolcaffe
 from caffefiles.datum import DatumLMDB
@@ -21,10 +22,9 @@ from caffefiles.files import sha256, write_json
 from foolcaffe import engine
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, os_error_message
-from foolcaffe.study.lab import Lab, hashed, prototxts
+from foolcaffe.study.lab import Lab, prototxts
 from foolcaffe.study.record import Claim, Findings, Record
 from foolcaffe.study.scale import Scale, scale_for
-from foolcaffe.study.sources import sources_of
 
 RECORD = "record.json"
 PACKAGES = ("numpy", "scipy", "scikit-image", "scikit-learn", "matplotlib", "pillow", "jinja2")
@@ -32,7 +32,10 @@ PACKAGES = ("numpy", "scipy", "scikit-image", "scikit-learn", "matplotlib", "pil
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the study: ``run(lab)`` returns its claims; the lab keeps its figures and tables."""
+    """A part of the study: ``run(lab)`` measures by steps of the lab, draws, and returns its claims.
+
+    What takes time belongs into a step (:meth:`Bench.step`), whose result is kept.
+    """
 
     title: str
     about: str
@@ -65,18 +68,11 @@ def dataset_hashes(dataset: Path) -> dict[str, str]:
     return found
 
 
-def inputs_of(part: Part, dataset: dict[str, str], scale: Scale) -> dict[str, str]:
-    """Hashes of all that a part's result depends on: data, models' prototxts, its code, sizes, engine.
-
-    Its code is its module with what that imports of the study and the attacks: a change of the report, or of another
-    part, runs no part again.
-    """
-
-    module = Path(sys.modules[part.run.__module__].__file__ or "")
+def inputs_of(dataset: dict[str, str], scale: Scale) -> dict[str, str]:
+    """Return hashes of all that a measurement depends on beside its code: data, models' prototxts, sizes, engine."""
     return {
         **dataset,
         "models": prototxts(),
-        "code": hashed(*sources_of(module)),
         "scale": hashlib.sha256(json.dumps(asdict(scale)).encode()).hexdigest(),
         "engine": hashlib.sha256(engine.name().encode()).hexdigest(),
     }
@@ -119,7 +115,7 @@ def run_part(
     quiet: bool = False,
     again: bool = False,
 ) -> Record:
-    """Run one part, unless its record is of the same inputs; its record is written in any case.
+    """Run one part; its record is written in any case.
 
     Args:
         name: in the registry.
@@ -128,25 +124,22 @@ def run_part(
         hashes: :func:`dataset_hashes` of it.
         gpu: for training.
         quiet: no progress.
-        again: forget what is known of it.
+        again: forget what was measured.
 
     Raises:
         KeyboardInterrupt: the user stopped it; what it had done is kept, and it goes on from there.
     """
     scale = scale_of(dataset)
     root = dataset / "study"
-    inputs = inputs_of(part, hashes, scale)
-    fingerprint = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    inputs = inputs_of(hashes, scale)
     path = root / name / RECORD
     known = read_record(path)
-    if known is not None and known.fingerprint == fingerprint and not known.error and not again:
-        return known
     if again:
         for step in (root / name / "steps").glob("*.json"):
             step.unlink()
-    lab = Lab(dataset, root, name, scale, fingerprint, gpu, quiet)
+    lab = Lab(dataset, root, name, scale, _hash(inputs), gpu, quiet)
     lab.folder.mkdir(parents=True, exist_ok=True)
-    lab.say("begins" if known is None else "begins again: its inputs changed" if not known.error else "is tried again")
+    lab.say("begins" if known is None else "is tried again" if known.error else "looks for what has changed")
     seconds = -time.monotonic()
     findings, error = None, ""
     try:
@@ -158,12 +151,15 @@ def run_part(
     except Exception as failure:  # a bug in one part must not take the others with it; the record holds it whole
         error = "".join(traceback.format_exception(type(failure), failure, failure.__traceback__))
     seconds += time.monotonic()
+    if known is not None and not known.error and not lab.fresh:
+        seconds = known.seconds  # nothing was measured now
+    inputs["code"] = _hash(lab.keys)
     record = Record(
         name,
         part.title,
         part.about,
         command_of(name, dataset),
-        fingerprint,
+        _hash(inputs),
         inputs,
         versions(),
         list(scale.seeds),
@@ -174,6 +170,10 @@ def run_part(
     write_json(path, record.to_json())
     lab.say(f"failed after {seconds:.0f} s: {record.trouble}" if error else f"done in {seconds:.0f} s")
     return record
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def read_record(path: Path) -> Record | None:

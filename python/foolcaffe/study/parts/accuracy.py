@@ -13,6 +13,7 @@ from foolcaffe.study.common import decay_name, hits, lead_error, neighbours, sta
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import POST, Check, Claim, number
 from foolcaffe.style import BLUE, GREEN, GREY, ORANGE, styled
+from foolcaffe.trained import TrainedModel
 
 SHOWN = 8
 """Classes on the sheet."""
@@ -28,7 +29,7 @@ def run(lab: Lab) -> list[Claim]:
         for seed in lab.scale.seeds:
             model = lab.decayed(decay, seed)
 
-            def measure(model: Any = model) -> dict[str, Any]:
+            def measure(model: TrainedModel = model) -> dict[str, Any]:
                 net = model.classifier()
                 found = evaluate(net, model.dataset / "val_lmdb", quiet=True)
                 weights = net.score_weights()

@@ -22,13 +22,13 @@ from matplotlib.figure import Figure
 from caffefiles.datum import DatumLMDB, Record
 from caffefiles.lmdb_reader import LmdbReader
 from foolcaffe.attacks.base import Floats
-from foolcaffe.attacks.climb import climb
+from foolcaffe.attacks.pgd import pgd
 from foolcaffe.classifier import Classifier
-from foolcaffe.difficulty import starts
+from foolcaffe.difficulty import spread_images
 from foolcaffe.evaluate import evaluate
 from foolcaffe.render import Overrides
 from foolcaffe.study.common import CASE_SEED, scaled, stack
-from foolcaffe.study.lab import Lab
+from foolcaffe.study.lab import Bench, Lab
 from foolcaffe.study.record import POST, Check, Claim, number
 from foolcaffe.study.views import rewritten, sized
 from foolcaffe.style import BLUE, GREEN, GREY, ORANGE, RED, styled
@@ -102,7 +102,7 @@ def run(lab: Lab) -> list[Claim]:
     return [claim(found)]
 
 
-def _model(lab: Lab, kind: str, number: int) -> TrainedModel:
+def _model(lab: Bench, kind: str, number: int) -> TrainedModel:
     seed = lab.scale.seeds[0]
     view = _view(lab, kind, number)
     if kind == "linear":
@@ -111,25 +111,25 @@ def _model(lab: Lab, kind: str, number: int) -> TrainedModel:
     return lab.trained(f"convnet-seed{seed}", overrides, model="convnet64", view=view, side=SIDE)
 
 
-def _view(lab: Lab, kind: str, number: int) -> Path:
+def _view(lab: Bench, kind: str, number: int) -> Path:
     if number == 0:
         return sized(lab.root / f"{lab.dataset.name}-{SIDE}px", lab.dataset, SIDE)
     return _fed(lab) / f"{kind}{number}"
 
 
-def _fed(lab: Lab) -> Path:
+def _fed(lab: Bench) -> Path:
     """Where the fed datasets lie: those of other inputs are not used."""
-    return lab.root / f"{lab.dataset.name}-background-{lab.fingerprint[:12]}"
+    return lab.root / f"{lab.dataset.name}-background-{lab.key_of(_measure)[:12]}"
 
 
-def _measure(lab: Lab, kind: str, number: int) -> dict[str, Any]:
+def _measure(lab: Bench, kind: str, number: int) -> dict[str, Any]:
     """Train with the background images of all rounds before, measure, and make the next round's ones."""
     lab.say(f"{kind}, round {number}")
     plain, view = _view(lab, kind, 0), _view(lab, kind, number)
     net = _model(lab, kind, number).classifier()
     known = net.classes - (1 if number else 0)  # without the background
     scored = evaluate(net, plain / "val_lmdb", quiet=True)
-    chosen = starts(plain / "val_lmdb", min(ATTACKED, lab.scale.images))
+    chosen = spread_images(plain / "val_lmdb", min(ATTACKED, lab.scale.images))
     images, labels = stack([image for image, _ in chosen]), np.array([label for _, label in chosen])
     targets = draw(labels, known, CASE_SEED)
     fresh, fooled = fooling(net, images, targets, MEASURED)
@@ -185,12 +185,12 @@ def fooling(
         left = np.flatnonzero(~done)
         if not len(left):
             break
-        out[left] = climb(net, images[left], targets[left], eps, "linf", steps)
+        out[left] = pgd(net, images[left], targets[left], eps, "linf", steps)
         done[left] = net.scores(out[left]).argmax(axis=1) == targets[left]
     return out, done
 
 
-def _feed(lab: Lab, folder: Path, view: Path, net: Classifier, known: int, number: int) -> None:
+def _feed(lab: Bench, folder: Path, view: Path, net: Classifier, known: int, number: int) -> None:
     """The next round's dataset: this one's, and fooling images of training images, mixed in evenly."""
     if folder.exists():
         return
@@ -198,7 +198,7 @@ def _feed(lab: Lab, folder: Path, view: Path, net: Classifier, known: int, numbe
     reader = LmdbReader(clean)
     share, last = int(SHARE * reader.count), int(reader.at(reader.count - 1)[0][:8]) + 1
     count = min(MOST, share)
-    chosen = starts(clean, count * ROUNDS)[number::ROUNDS]  # other images in each round
+    chosen = spread_images(clean, count * ROUNDS)[number::ROUNDS]  # other images in each round
     images, labels = stack([image for image, _ in chosen]), np.array([label for _, label in chosen])
     made, good = fooling(net, images, draw(labels, known, CASE_SEED + number + 1), FED)
     fed = made[good].astype(np.uint8)

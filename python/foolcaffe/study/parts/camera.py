@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
@@ -12,11 +13,14 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage.transform import ProjectiveTransform, warp
 
-from foolcaffe.attacks import METHODS, Criterion
+from foolcaffe.attacks.base import Attack, Criterion
+from foolcaffe.attacks.exact import exact
+from foolcaffe.attacks.gradient import gradient
+from foolcaffe.attacks.sign import sign
 from foolcaffe.classifier import Classifier
 from foolcaffe.images import Rgb8
 from foolcaffe.study.common import CASE_SEED, cases, decay_name, median, stack
-from foolcaffe.study.lab import Lab
+from foolcaffe.study.lab import Bench, Lab
 from foolcaffe.study.record import NOTE, Check, Claim
 from foolcaffe.style import BLUE, GREEN, GREY, ORANGE, styled
 
@@ -28,13 +32,13 @@ TILT, BLUR, NOISE, QUALITY = 0.02, 0.6, 3.0, 80
 """Corners move by up to this part of the side; blur in pixels of the picture; noise in grey levels; JPEG's quality."""
 LIGHT, CONTRAST = 12.0, 0.1
 SURE = 0.99
-ATTACKS: dict[str, tuple[str, float | None]] = {
-    "exact, just": ("exact", None),
-    "template, just": ("gradient", None),
-    "sign, just": ("sign", None),
-    "exact, 99 % sure": ("exact", SURE),
-    "template, 99 % sure": ("gradient", SURE),
-    "sign, 99 % sure": ("sign", SURE),
+ATTACKS: dict[str, tuple[Attack, float | None]] = {
+    "exact, just": (exact, None),
+    "template, just": (gradient, None),
+    "sign, just": (sign, None),
+    "exact, 99 % sure": (exact, SURE),
+    "template, 99 % sure": (gradient, SURE),
+    "sign, 99 % sure": (sign, SURE),
 }
 
 
@@ -67,17 +71,8 @@ def _projected(
     image: npt.NDArray[np.float64], new: npt.NDArray[np.float64], old: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
     """What lies at the corners ``old`` comes to lie at ``new``; outside, the edge goes on."""
-    transform = ProjectiveTransform(homography(new, old))
+    transform = ProjectiveTransform(cv2.getPerspectiveTransform(new.astype(np.float32), old.astype(np.float32)))
     return np.asarray(warp(image, transform, order=1, mode="edge", preserve_range=True))
-
-
-def homography(source: npt.NDArray[np.float64], target: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The projective 3 × 3 matrix that takes four points (x, y) to four others: eight linear equations."""
-    rows, right = [], []
-    for (x, y), (u, v) in zip(source, target):
-        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
-        right += [u, v]
-    return np.append(np.linalg.solve(np.array(rows), np.array(right)), 1.0).reshape(3, 3)
 
 
 def run(lab: Lab) -> list[Claim]:
@@ -140,7 +135,7 @@ def _claims(found: dict[float, dict[str, Any]]) -> list[Claim]:
     ]
 
 
-def _measure(lab: Lab, net: Classifier) -> dict[str, Any]:
+def _measure(lab: Bench, net: Classifier) -> dict[str, Any]:
     chosen = cases(lab.dataset, [net], min(lab.scale.images, 40))
     rng = np.random.default_rng(CASE_SEED)
     before = net.scores(stack([c.start for c in chosen])).argmax(axis=1)
@@ -155,10 +150,10 @@ def _measure(lab: Lab, net: Classifier) -> dict[str, Any]:
         same += (answers == first).tolist()
         chance += (answers == case.target).tolist()
     attacks = {}
-    for name, (method, confidence) in ATTACKS.items():
+    for name, (attack, confidence) in ATTACKS.items():
         means, survive, back = [], [], []
         for case, first in zip(chosen, before):
-            result = METHODS[method](net, case.start, Criterion(case.target, confidence), seed=CASE_SEED)
+            result = attack(net, case.start, Criterion(case.target, confidence), seed=CASE_SEED)
             if not result.success["image"]:
                 continue
             answers = seen(result.image)
@@ -205,7 +200,7 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]]) -> None:
     )
     net = lab.decayed(100.0, lab.scale.seeds[0]).classifier()
     case = cases(lab.dataset, [net], min(lab.scale.images, 40))[0]
-    fooling = METHODS["gradient"](net, case.start, Criterion(case.target, SURE), seed=CASE_SEED).image
+    fooling = gradient(net, case.start, Criterion(case.target, SURE), seed=CASE_SEED).image
     rng = np.random.default_rng(CASE_SEED)
     shown = [
         ("start", case.start),

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from foolcaffe.attacks import METHODS, Criterion
+from foolcaffe.attacks.base import Attack, Criterion
+from foolcaffe.attacks.exact import exact
+from foolcaffe.attacks.gradient import gradient
 from foolcaffe.evaluate import evaluate
 from foolcaffe.figures import FoolingRow, fooling_figure, top
 from foolcaffe.images import write_png
@@ -28,7 +30,7 @@ from foolcaffe.study.common import (
     quartiles,
     stack,
 )
-from foolcaffe.study.lab import Lab
+from foolcaffe.study.lab import Bench, Lab
 from foolcaffe.study.record import POST, Check, Claim
 from foolcaffe.style import BLUE, GREEN, ORANGE, styled
 from foolcaffe.trained import TrainedModel
@@ -94,7 +96,7 @@ def run(lab: Lab) -> list[Claim]:
     return _claims(lab, found)
 
 
-def _measure(lab: Lab, model: TrainedModel, chosen: list[Case], decay: float) -> dict[str, Any]:
+def _measure(lab: Bench, model: TrainedModel, chosen: list[Case], decay: float) -> dict[str, Any]:
     net = model.classifier()
     lab.say(f"attacking decay {decay:g}")
     out: dict[str, Any] = {key: [] for key in ("gradient", "exact", "exact_l2", "bound_l2", "sure", "any_l2")}
@@ -102,26 +104,26 @@ def _measure(lab: Lab, model: TrainedModel, chosen: list[Case], decay: float) ->
     with tempfile.TemporaryDirectory(prefix="foolcaffe.") as aside:
         png = Path(aside) / "x.png"
 
-        def fool(name: str, case: Case, criterion: Criterion) -> tuple[Any, Any]:
-            result = METHODS[name](net, case.start, criterion, seed=CASE_SEED)
+        def fool(attack: Attack, case: Case, criterion: Criterion) -> tuple[Any, Any]:
+            result = attack(net, case.start, criterion, seed=CASE_SEED)
             write_png(png, result.image)
             verdict = verify(net, png, case.start, criterion)
             return result, verdict.distances if verdict.fooled else None
 
         for case in chosen:
-            _, distances = fool("gradient", case, Criterion(case.target))
+            _, distances = fool(gradient, case, Criterion(case.target))
             if distances:
                 out["gradient"].append(distances.mean)
-            result, distances = fool("exact", case, Criterion(case.target))
+            result, distances = fool(exact, case, Criterion(case.target))
             if distances:
                 out["exact"].append(distances.mean)
                 out["exact_l2"].append(distances.l2)
                 out["bound_l2"].append(result.certificate.png)
-            _, distances = fool("exact", case, Criterion(case.target, confidence=SURE))
+            _, distances = fool(exact, case, Criterion(case.target, confidence=SURE))
             if distances:
                 out["sure"].append(distances.mean)
             seen = int(net.scores(case.start.to_bgr())[0].argmax())
-            _, distances = fool("exact", case, Criterion(label=seen))
+            _, distances = fool(exact, case, Criterion(label=seen))
             if distances:
                 out["any_l2"].append(distances.l2)
             direction = net.class_gradient(case.start.to_bgr(), case.target)
@@ -290,7 +292,7 @@ def _rows(lab: Lab, models: dict[float, TrainedModel], chosen: list[Case]) -> No
     rows, told = [], []
     for decay in (lab.scale.decays[0], lab.scale.decays[-1]):
         net, synsets = models[decay].classifier(), models[decay].synsets()
-        result = METHODS["gradient"](net, case.start, Criterion(case.target), seed=CASE_SEED)
+        result = gradient(net, case.start, Criterion(case.target), seed=CASE_SEED)
         direction = (
             result.direction
             if result.direction is not None

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from foolcaffe.attacks import METHODS, Criterion
+from foolcaffe.attacks.base import Criterion
+from foolcaffe.attacks.exact import exact
 from foolcaffe.evaluate import evaluate
 from foolcaffe.study.common import CASE_SEED, DECAY, FULL, cases, median, monotone, plain, quartiles, scaled
-from foolcaffe.study.lab import Lab
+from foolcaffe.study.lab import Bench, Lab
 from foolcaffe.study.record import NOTE, POST, Check, Claim
 from foolcaffe.study.views import sized
 from foolcaffe.style import BLUE, GREY, ORANGE, styled
@@ -19,7 +20,7 @@ from foolcaffe.toy import STEP, draw, toy
 from foolcaffe.trained import TrainedModel
 
 
-def model_of(lab: Lab, side: int, seed: int) -> TrainedModel:
+def model_of(lab: Bench, side: int, seed: int) -> TrainedModel:
     """The post's model on side × side images."""
     if side == FULL:
         return lab.decayed(DECAY, seed)
@@ -106,11 +107,11 @@ def run(lab: Lab) -> list[Claim]:
     ]
 
 
-def _measure(lab: Lab, model: TrainedModel) -> dict[str, Any]:
+def _measure(lab: Bench, model: TrainedModel) -> dict[str, Any]:
     net = model.classifier()
     eps = []
     for case in cases(model.dataset, [net], lab.scale.images):
-        result = METHODS["exact"](net, case.start, Criterion(case.target), norm="linf", seed=CASE_SEED)
+        result = exact(net, case.start, Criterion(case.target), norm="linf", seed=CASE_SEED)
         if result.certificate is not None and np.isfinite(result.certificate.reached):
             eps.append(result.certificate.reached)
     scored = evaluate(net, model.dataset / "val_lmdb", quiet=True)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from foolcaffe.attacks import METHODS, Criterion
+from foolcaffe.attacks.base import Criterion
 from foolcaffe.attacks.direction import direction
+from foolcaffe.attacks.exact import exact
 from foolcaffe.attacks.universal import fooled_by, universal
 from foolcaffe.classifier import Classifier
 from foolcaffe.study.common import CASE_SEED, Case, cases, median, stack
@@ -119,8 +120,8 @@ def _pairs(net: Classifier, chosen: list[Case]) -> dict[str, Any]:
         criterion = Criterion(a.target)
         if bool(criterion.met(net.probabilities(b.start.to_bgr()))[0]):
             continue
-        donor = METHODS["exact"](net, a.start, criterion, seed=CASE_SEED)
-        own = METHODS["exact"](net, b.start, criterion, seed=CASE_SEED)
+        donor = exact(net, a.start, criterion, seed=CASE_SEED)
+        own = exact(net, b.start, criterion, seed=CASE_SEED)
         if not (donor.success["image"] and own.success["image"]):
             continue
         followed = direction(net, donor, b.start, own, criterion)
@@ -138,7 +139,7 @@ def _rays(net: Classifier, chosen: list[Case]) -> dict[str, Any]:
     rng = np.random.default_rng(CASE_SEED)
     factors = np.array(FACTORS, np.float32)[:, None, None, None]
     for case in chosen:
-        result = METHODS["exact"](net, case.start, Criterion(case.target), seed=CASE_SEED)
+        result = exact(net, case.start, Criterion(case.target), seed=CASE_SEED)
         base = case.start.to_bgr().array
         images = np.rint(np.clip(base + factors * (result.image.to_bgr().array - base), 0, 255)).astype(np.float32)
         probabilities = net.probabilities(images)

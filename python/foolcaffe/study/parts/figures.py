@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from foolcaffe.attacks import METHODS, Criterion
+from foolcaffe.attacks.base import Criterion
+from foolcaffe.attacks.gradient import gradient
 from foolcaffe.classes import Synset, Synsets
 from foolcaffe.classifier import Classifier
 from foolcaffe.figures import FoolingRow, fooling_figure, top
@@ -84,7 +85,7 @@ def _targets(synsets: Synsets) -> list[Synset]:
 
 
 def _row(net: Classifier, start: Rgb8, target: Synset, synsets: Synsets) -> tuple[FoolingRow, str]:
-    result = METHODS["gradient"](net, start, Criterion(target.id, SURE), seed=CASE_SEED)
+    result = gradient(net, start, Criterion(target.id, SURE), seed=CASE_SEED)
     before = net.probabilities(start.to_bgr())[0]
     after = net.probabilities(result.image.to_bgr())[0]
     change = result.distances.mean
@@ -114,7 +115,7 @@ def _sizes(net: Classifier, starts: list[tuple[Rgb8, int]]) -> dict[str, Any]:
     out: dict[str, Any] = {"tried": len(starts), "mean": [], "largest": [], "noise": []}
     rng = np.random.default_rng(CASE_SEED)
     for start, target in starts:
-        result = METHODS["gradient"](net, start, Criterion(target, SURE), seed=CASE_SEED)
+        result = gradient(net, start, Criterion(target, SURE), seed=CASE_SEED)
         if result.success["image"]:
             out["mean"].append(result.distances.mean)
             out["largest"].append(result.distances.linf)

@@ -18,7 +18,8 @@ from skimage.transform import resize
 
 from caffefiles.datum import Record
 from caffefiles.files import write_text
-from foolcaffe.attacks import METHODS, Criterion
+from foolcaffe.attacks.base import Criterion
+from foolcaffe.attacks.gradient import gradient
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.evaluate import evaluate
 from foolcaffe.render import Overrides
@@ -27,6 +28,7 @@ from foolcaffe.study.lab import Lab
 from foolcaffe.study.record import POST, Check, Claim
 from foolcaffe.study.views import building, write_lmdb
 from foolcaffe.style import styled
+from foolcaffe.trained import TrainedModel
 
 WORDS = ("eight", "five", "four", "nine", "one", "seven", "six", "three", "two", "zero")
 VOICES = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4", "f5")
@@ -108,14 +110,14 @@ def run(lab: Lab) -> list[Claim]:
         overrides = Overrides(weight_decay=DECAY, seed=seed, max_iter=lab.scale.iterations)
         model = lab.trained(f"words-seed{seed}", overrides, view=view)
 
-        def measure(model: Any = model) -> dict[str, Any]:
+        def measure(model: TrainedModel = model) -> dict[str, Any]:
             net = model.classifier()
             scored = evaluate(net, view / "val_lmdb", quiet=True)
             chosen = cases(view, [net], min(lab.scale.images, scored.images))
             mean, noisy = [], []
             rng = np.random.default_rng(CASE_SEED)
             for case in chosen:
-                result = METHODS["gradient"](net, case.start, Criterion(case.target), seed=CASE_SEED)
+                result = gradient(net, case.start, Criterion(case.target), seed=CASE_SEED)
                 if result.success["image"]:
                     mean.append(result.distances.mean)
                     noise = result.distances.mean * rng.choice([-1.0, 1.0], net.shape)
@@ -188,7 +190,7 @@ def _plot(lab: Lab, view: Path) -> None:
     net = model.classifier()
     chosen = cases(view, [net], 8)
     case = next((c for c in chosen if int(net.scores(c.start.to_bgr())[0].argmax()) == c.label), chosen[0])
-    result = METHODS["gradient"](net, case.start, Criterion(case.target), seed=CASE_SEED)
+    result = gradient(net, case.start, Criterion(case.target), seed=CASE_SEED)
     start, fooling = (image.to_bgr().array.reshape(BANDS, SIDE) for image in (case.start, result.image))
     shown = [
         (f"“{WORDS[case.label]}”", case.start, start),

@@ -10,16 +10,16 @@ from matplotlib.figure import Figure
 from sklearn.ensemble import RandomForestClassifier
 
 from caffefiles.datum import DatumLMDB
-from foolcaffe.attacks import METHODS, Criterion
-from foolcaffe.attacks.base import Floats
+from foolcaffe.attacks.base import Criterion, Floats
 from foolcaffe.attacks.blackbox import SklearnScores
+from foolcaffe.attacks.square import square
 from foolcaffe.classes import read_synsets
 from foolcaffe.classifier import Classifier
-from foolcaffe.difficulty import starts
+from foolcaffe.difficulty import spread_images
 from foolcaffe.images import BgrPixels, Rgb8
 from foolcaffe.render import Overrides
 from foolcaffe.study.common import CASE_SEED, decay_name, stack
-from foolcaffe.study.lab import Lab
+from foolcaffe.study.lab import Bench, Lab
 from foolcaffe.study.record import NOTE, POST, Cell, Check, Claim
 from foolcaffe.study.views import half
 from foolcaffe.style import styled
@@ -65,7 +65,7 @@ def run(lab: Lab) -> list[Claim]:
     return _claims(found, forest)
 
 
-def _linear(lab: Lab) -> dict[str, Classifier]:
+def _linear(lab: Bench) -> dict[str, Classifier]:
     first, second = lab.scale.seeds[:2]
     strong = lab.scale.decays[-1]
     out = {
@@ -85,13 +85,13 @@ def _linear(lab: Lab) -> dict[str, Classifier]:
     return {name: model.classifier() for name, model in out.items()}
 
 
-def _forest(lab: Lab, images: Floats, labels: Labels) -> SklearnScores:
+def _forest(lab: Bench, images: Floats, labels: Labels) -> SklearnScores:
     lab.say(f"growing a forest on {len(images)} images")
     forest = RandomForestClassifier(TREES, random_state=lab.scale.seeds[0], n_jobs=1)
     return SklearnScores(forest.fit(SklearnScores.rows(images), labels), images.shape[1:])
 
 
-def _few_classes(lab: Lab) -> dict[str, Any]:
+def _few_classes(lab: Bench) -> dict[str, Any]:
     """A forest of ten classes, turned into chosen ones by scores alone; and noise of the same size."""
     kept: dict[str, tuple[Floats, Labels]] = {}
     classes = len(read_synsets(lab.dataset / "synset_words.txt"))
@@ -108,7 +108,7 @@ def _few_classes(lab: Lab) -> dict[str, Any]:
     for i in right[:: max(1, len(right) // FEW_IMAGES)][:FEW_IMAGES]:
         criterion = Criterion(int((labels[i] + rng.integers(1, forest.classes)) % forest.classes))
         start = BgrPixels(images[i]).to_rgb8()
-        result = METHODS["square"](forest, start, criterion, eps=FEW_EPS, steps=FEW_STEPS, seed=CASE_SEED)
+        result = square(forest, start, criterion, eps=FEW_EPS, steps=FEW_STEPS, seed=CASE_SEED)
         fooled.append(result.success["image"])
         queries += [result.first] if result.first else []
         draws = images[i] + rng.choice([-FEW_EPS, FEW_EPS], (8, *images[i].shape))
@@ -123,14 +123,14 @@ def _few_classes(lab: Lab) -> dict[str, Any]:
     }
 
 
-def _measure(lab: Lab) -> dict[str, Any]:
+def _measure(lab: Bench) -> dict[str, Any]:
     nets = _linear(lab)
     with DatumLMDB(lab.dataset / "train_lmdb") as records:
         grown_on = min(GROWN_ON, len(records))
-    training = starts(lab.dataset / "train_lmdb", grown_on)
+    training = spread_images(lab.dataset / "train_lmdb", grown_on)
     forest = _forest(lab, stack([image for image, _ in training]), np.array([label for _, label in training]))
     every: dict[str, Scored] = {**nets, "Random Forest": forest}
-    images = starts(lab.dataset / "val_lmdb", lab.scale.images)
+    images = spread_images(lab.dataset / "val_lmdb", lab.scale.images)
     clean, labels = stack([image for image, _ in images]), np.array([label for _, label in images])
     seen = {name: net.probabilities(clean).argmax(axis=1) for name, net in every.items()}
     rng = np.random.default_rng(CASE_SEED)
@@ -171,7 +171,7 @@ def _signed(net: Classifier, clean: Floats) -> Floats:
 def _black_box(forest: SklearnScores, images: list[Rgb8], seen: Any) -> Floats:
     """What the square attack finds by scores alone."""
     found = [
-        METHODS["square"](forest, image, Criterion(label=int(label)), eps=EPS, steps=FOREST_STEPS, seed=CASE_SEED)
+        square(forest, image, Criterion(label=int(label)), eps=EPS, steps=FOREST_STEPS, seed=CASE_SEED)
         for image, label in zip(images, seen)
     ]
     return stack([r.image for r in found])

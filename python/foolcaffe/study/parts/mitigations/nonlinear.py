@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from foolcaffe.attacks import METHODS, Criterion
-from foolcaffe.attacks.base import Batch, Floats
+from foolcaffe.attacks.base import Batch, Criterion, Floats
+from foolcaffe.attacks.square import square
 from foolcaffe.images import BgrPixels
-from foolcaffe.study import letters
 from foolcaffe.study.common import CASE_SEED, percent, scaled
-from foolcaffe.study.lab import Lab
+from foolcaffe.study.lab import Bench, Lab
+from foolcaffe.study.parts.mitigations import letters
 from foolcaffe.study.record import NOTE, Check, Claim
 from foolcaffe.style import BLUE, GREEN, GREY, ORANGE, styled
 
@@ -43,7 +43,7 @@ class GreyScores:
         return np.asarray(self.net.probabilities(rows), np.float32)
 
 
-def measured(lab: Lab, seed: int) -> dict[str, Any]:
+def measured(lab: Bench, seed: int) -> dict[str, Any]:
     """Shares of test letters that stay right, of nets trained with this seed: clean, and at each of ``LEVELS``."""
     lab.say(f"letters, seed {seed}")
     grey, labels = letters.letters()
@@ -96,7 +96,7 @@ def _black_box(net: letters.Smooth, grey: letters.Grey, labels: letters.Labels, 
     out = []
     for row, label in zip(grey, labels):
         pixels = np.repeat(row.reshape(1, letters.SIDE, letters.SIDE), 3, axis=0).astype(np.float32)
-        found = METHODS["square"](
+        found = square(
             GreyScores(net),
             BgrPixels(pixels).to_rgb8(),
             Criterion(label=int(label)),

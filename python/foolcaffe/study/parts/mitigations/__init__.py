@@ -15,16 +15,16 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from caffefiles.datum import DatumLMDB
-from foolcaffe.attacks import METHODS, Criterion
-from foolcaffe.attacks.base import Floats
-from foolcaffe.attacks.climb import climb
+from foolcaffe.attacks.base import Criterion, Floats
+from foolcaffe.attacks.exact import exact
+from foolcaffe.attacks.pgd import pgd
 from foolcaffe.classifier import Classifier
-from foolcaffe.difficulty import starts
+from foolcaffe.difficulty import spread_images
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.study import robust
 from foolcaffe.study.common import BATCH, CASE_SEED, DECAY, decay_name, paired_error, percent, stack
-from foolcaffe.study.defences import Defended, blurred, cropped, noised
-from foolcaffe.study.lab import Lab
+from foolcaffe.study.lab import Bench, Lab
+from foolcaffe.study.parts.mitigations import nonlinear
+from foolcaffe.study.parts.mitigations.defences import Defended, blurred, cropped, noised
 from foolcaffe.study.record import NOTE, Check, Claim
 from foolcaffe.style import BLUE, GREEN, RED, styled
 
@@ -80,21 +80,21 @@ def run(lab: Lab) -> list[Claim]:
         [[d["name"], *(100 * d[k] for k in COLUMNS)] for d in table],
     )
     _plot(lab, found)
-    right = {seed: lab.step(f"letters{seed}", partial(robust.measured, lab, seed)) for seed in lab.scale.seeds}
-    robust.plot(lab, right)
-    return [*_claims(table), *robust.claims(right)]
+    right = {seed: lab.step(f"letters{seed}", partial(nonlinear.measured, lab, seed)) for seed in lab.scale.seeds}
+    nonlinear.plot(lab, right)
+    return [*_claims(table), *nonlinear.claims(right)]
 
 
 COLUMNS = ("clean", "lost", "error", "same", "right_same", "right_just", "knowing", "right_knowing")
 
 
-def _measure(lab: Lab) -> dict[str, Any]:
+def _measure(lab: Bench) -> dict[str, Any]:
     seed = lab.scale.seeds[0]
     net = lab.decayed(DECAY, seed).classifier()
     database = lab.dataset / "val_lmdb"
     with DatumLMDB(database) as records:
         count = min(CLEAN, len(records))
-    clean = starts(database, count)
+    clean = spread_images(database, count)
     images, labels = stack([image for image, _ in clean]), np.array([label for _, label in clean])
     bare = net.scores(images).argmax(axis=1) == labels
     usable = np.flatnonzero(bare)
@@ -105,10 +105,7 @@ def _measure(lab: Lab) -> dict[str, Any]:
     targets = (labels[usable] + rng.integers(1, net.classes, len(usable))) % net.classes
     lab.say(f"attacking {len(usable)} images that the bare net gets right")
     fooled = {
-        kind: [
-            METHODS["exact"](net, clean[i][0], Criterion(int(t), confidence), seed=CASE_SEED)
-            for i, t in zip(usable, targets)
-        ]
+        kind: [exact(net, clean[i][0], Criterion(int(t), confidence), seed=CASE_SEED) for i, t in zip(usable, targets)]
         for kind, confidence in (("just", None), ("sure", SURE))
     }
     reached = np.array([a.success["image"] and b.success["image"] for a, b in zip(fooled["just"], fooled["sure"])])
@@ -119,7 +116,7 @@ def _measure(lab: Lab) -> dict[str, Any]:
     for defence in _ladder(lab, net, rng):
         lab.say(f"defence: {defence.name}")
         right = (defence.answers(images) == labels).mean(axis=0)
-        knowing = defence.answers(climb(defence.known, start, targets, sizes, "l2", STEPS))
+        knowing = defence.answers(pgd(defence.known, start, targets, sizes, "l2", STEPS))
         same = defence.answers(sure)
         rows.append(
             {
@@ -138,7 +135,7 @@ def _measure(lab: Lab) -> dict[str, Any]:
     return {"rows": rows, "images": len(images), "attacked": len(start), "size": float(np.median(sizes))}
 
 
-def _ladder(lab: Lab, net: Classifier, rng: np.random.Generator) -> list[Defence]:
+def _ladder(lab: Bench, net: Classifier, rng: np.random.Generator) -> list[Defence]:
     def still(known: Classifier | Defended) -> Callable[[Floats], Answers]:
         return lambda images: np.concatenate([known.probabilities(p).argmax(axis=1) for p in _parts(images)])[None]
 

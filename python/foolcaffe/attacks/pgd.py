@@ -1,4 +1,4 @@
-"""Projected gradient steps for a whole batch at once: what the study attacks many images with."""
+"""Projected gradient descent on a whole batch at once. Source: Madry et al. 2018."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from foolcaffe.attacks.base import Floats, norm_of
 from foolcaffe.attacks.iterated import directions
 
 
-class Climbed(Protocol):
-    """A net, or one behind a defence."""
+class Differentiable(Protocol):
+    """A net, or a net behind a defence."""
 
     def probabilities(self, images: Floats) -> Floats:
         """Images × classes."""
@@ -21,15 +21,15 @@ class Climbed(Protocol):
         """For each image the gradient of Σ score_diffs · scores on its pixels."""
 
 
-def climb(
-    net: Climbed,
+def pgd(
+    net: Differentiable,
     images: Floats,
     targets: npt.NDArray[np.int64],
     radii: npt.NDArray[np.float64] | float,
     norm: str,
     steps: int,
 ) -> Floats:
-    """The images, each moved up log p_target within its radius (as ``attacks.iterated``, all at once).
+    """Move each image up log p_target within its radius, as ``attacks.iterated`` does, all images at once.
 
     Args:
         net: what is attacked, with its defence if the attack knows it.
@@ -40,8 +40,8 @@ def climb(
         steps: gradient steps of 2.5 radius / steps.
 
     Returns:
-        whole grey levels 0..255, of all that were looked at the ones with the largest p_target. Rounding adds to an
-        L2 norm at most its own, √(pixels / 12); an L∞ radius is kept.
+        whole grey levels 0..255: for each image, of all that were tried, the one with the largest p_target. Rounding
+        adds to an L2 norm at most its own, √(pixels / 12); an L∞ radius is kept.
     """
     radius = np.broadcast_to(np.asarray(radii, np.float64), (len(images),))[:, None, None, None]
     every, x = np.arange(len(images)), images.copy()

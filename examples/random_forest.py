@@ -1,6 +1,6 @@
 """Are Random Forests safe? Train one on real images, fool it by its scores alone, count queries, draw pictures.
 
-    PYTHONPATH=python .caffe/bin/python benchmarks/study_forest.py --dataset build/tiny-imagenet --out docs/figures
+    PYTHONPATH=python .caffe/bin/python examples/random_forest.py --dataset build/tiny-imagenet --out docs/figures
 
 Karpathy 2015: "even non-differentiable classifiers (e.g. Random Forests) are not safe (but I haven't seen anyone
 empirically confirm this yet)". Ten classes of 64 x 64 photographs, raw pixels; a linear SVM and nearest neighbours
