@@ -24,6 +24,7 @@ from foolcaffe import engine, gpu
 from foolcaffe.caffelog import TrainLog, parse
 from foolcaffe.errors import EXIT_INTERRUPTED, FoolCaffeError, run_cli
 from foolcaffe.lossplot import plot_loss
+from foolcaffe.options import shared
 from foolcaffe.progress import Progress
 from foolcaffe.snapshots import latest
 
@@ -247,10 +248,10 @@ def _only_one(folder: Path) -> Iterator[int]:
 
 def main(arguments: list[str]) -> int:
     """Parse, train."""
-    parser = argparse.ArgumentParser(prog="python -m foolcaffe.train", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m foolcaffe.train", parents=[shared("gpu", "quiet")], description=__doc__
+    )
     parser.add_argument("folder", type=Path, metavar="DIR", help="build/<dataset>/<model>, rendered")
-    parser.add_argument("--gpu", default="auto", help="auto (default), cpu, all, or ids as 0,1")
-    parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
     engine.quiet = options.quiet
     return train(options.folder, options.gpu, options.quiet)

@@ -14,6 +14,7 @@ PACKAGES = ("caffefiles", "torchcaffe", "foolcaffe")
 # Nearest to the images first; a module of foolcaffe imports only from modules before it.
 ORDER = [
     "errors",
+    "options",
     "progress",
     "engine",
     "images",
