@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb.locks import locked
+from foolcaffe.locks import locked
 from lmdbs import zoo
 from lmdbs.tools import command, environment, records, run, stream_digest
 

@@ -15,7 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lmdb.locks import locked
+from foolcaffe.locks import locked
 from foolcaffe.render import Overrides
 from foolcaffe.study.lab import Lab
 from foolcaffe.study.parts import PARTS

@@ -14,6 +14,7 @@ PACKAGES = ("caffefiles", "torchcaffe", "foolcaffe")
 # Nearest to the images first; a module of foolcaffe imports only from modules before it.
 ORDER = [
     "errors",
+    "locks",
     "options",
     "progress",
     "engine",
@@ -35,7 +36,6 @@ ORDER = [
     "lmdb.decode",
     "lmdb.plan",
     "lmdb.journal",
-    "lmdb.locks",
     "lmdb.reader",
     "lmdb.mean",
     "lmdb.store",

@@ -15,11 +15,11 @@ from caffefiles import listfile
 from foolcaffe.archives.sources import Archive
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb import mean, plan, shard
-from foolcaffe.lmdb.locks import locked
 from foolcaffe.lmdb.merge import merge, publish, published, shard_folder
 from foolcaffe.lmdb.plan import Plan, Settings
 from foolcaffe.lmdb.pool import Pool, workers_for
 from foolcaffe.lmdb.shard import How
+from foolcaffe.locks import locked
 from foolcaffe.progress import Progress
 
 SHOWN = 10

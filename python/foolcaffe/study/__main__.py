@@ -14,7 +14,7 @@ from pathlib import Path
 from foolcaffe import engine
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import EXIT_FAILED, FoolCaffeError, nearest, run_cli
-from foolcaffe.lmdb.locks import locked
+from foolcaffe.locks import locked
 from foolcaffe.study.light import write_light
 from foolcaffe.study.parts import PARTS
 from foolcaffe.study.report import About, write_report
