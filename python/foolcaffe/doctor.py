@@ -300,8 +300,7 @@ def _python(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def _run(
     command: list[str], timeout: int = 120, changes: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
-    environment = {**os.environ, "PYTHONPATH": path, "GLOG_minloglevel": "2", **(changes or {})}
+    environment = engine.child_environment(**{"GLOG_minloglevel": "2", **(changes or {})})
     try:
         return subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=timeout, check=False, env=environment

@@ -66,9 +66,13 @@ def enter() -> None:
         return
     if not asked and _has("torch") and _has("torchcaffe.pycaffe"):
         return
+    os.execve(python, [str(python), "-m", *arguments], child_environment(FOOLCAFFE_ENTERED="1"))  # noqa: S606 - no shell
+
+
+def child_environment(**changes: str) -> dict[str, str]:
+    """Return the environment for a child process: this one's with ``changes``, and our packages on ``PYTHONPATH``."""
     path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
-    environment = {**os.environ, "PYTHONPATH": path, "FOOLCAFFE_ENTERED": "1"}
-    os.execve(python, [str(python), "-m", *arguments], environment)  # noqa: S606 - no shell is meant
+    return {**os.environ, "PYTHONPATH": path, **changes}
 
 
 NO_ENGINE = (["toy"], ["lists"], ["datasets"], ["lmdb"])

@@ -185,7 +185,7 @@ def _run(
         the log, the exit code, and whether it was interrupted: one that is, before it has begun, ends by the signal.
     """
     log = TrainLog()
-    environment = {**os.environ, "GLOG_logtostderr": "1", "GLOG_minloglevel": "0"}
+    environment = engine.child_environment(GLOG_logtostderr="1", GLOG_minloglevel="0")
     # The child keeps the lock open: were this process killed, a second run could not start beside the first.
     with log_file.open("ab") as out, Progress(total, "iterations", "train", quiet, start) as progress:
         child: subprocess.Popen[bytes] | None = None

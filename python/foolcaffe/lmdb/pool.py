@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from foolcaffe.engine import child_environment
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb.plan import Settings
 from foolcaffe.lmdb.slots import CPU_SECONDS, HEADER, KEY_ROOM, LENGTH, NOTHING, SIZES, TASK, Done, Shape
@@ -145,9 +146,8 @@ class Pool:
         return [m.process.pid for m in self._members]
 
     def _start(self, slots: list[int]) -> _Member:
-        path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]))
         # one thread a worker: the workers are the parallelism, and idle threads count against the memory limit
-        environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        environment = child_environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
         descriptor = self._file.fileno()
         process = subprocess.Popen(
             [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import struct
 import subprocess
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from caffefiles import datum, listfile
+from foolcaffe.engine import child_environment
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb.pool import deaf_to_interrupts
 from foolcaffe.lmdb.reader import Reader
@@ -60,10 +60,9 @@ def validate(
         FoolCaffeError: the database or the list cannot be read at all.
     """
     asked = [str(database), listing and str(listing), size, classes, quiet]
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]))
     command = [sys.executable, "-m", "foolcaffe.lmdb.validate", json.dumps(asked)]
     with deaf_to_interrupts():
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path})
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, env=child_environment())
     try:
         told = process.communicate()[0]
     finally:
