@@ -100,10 +100,13 @@ RUN set -eu; \
         cat /opt/caffe/GPU_CODE; \
     fi
 
-COPY docker/requirements.txt /src/
+COPY requirements /src/requirements
+COPY docker/constraints.txt /src/
 RUN set -eu; \
     python3 -m venv /opt/python; \
-    /opt/python/bin/pip install --no-cache-dir --disable-pip-version-check -r /src/requirements.txt; \
+    /opt/python/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt \
+        -r requirements/caffefiles.txt -r requirements/foolcaffe.txt -r requirements/pycaffe.txt \
+        -r requirements/hdf5.txt -r requirements/test.txt; \
     /opt/python/bin/pip check; \
     printf '/foolcaffe/python\n/opt/caffe/python\n' > /opt/python/lib/python3.9/site-packages/foolcaffe.pth
 

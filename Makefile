@@ -135,10 +135,10 @@ distclean: clean  ## remove all that is not in git: downloads and environments t
 	tools/install_caffe.sh
 
 .caffe/TESTS: | .caffe/SOURCE
-	tools/install_caffe.sh --packages "pytest pytest-xdist hypothesis psutil h5py"
+	tools/install_caffe.sh --packages "$$(cat requirements/test.txt requirements/hdf5.txt)"
 	touch $@
 
-.venv/READY: pyproject.toml
+.venv/READY: pyproject.toml $(wildcard requirements/*.txt)
 	tools/make_venv.sh
 
 # Images, lists, LMDBs, mean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: threads of a BLAS wo
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 
-from helpers import ENGINE, PROGRAMS, ROAD_ENGINE, ROOT, SHARED, TORCH_PROGRAMS, Road, make, run
+from helpers import ENGINE, ENVIRONMENTS, PROGRAMS, ROAD_ENGINE, ROOT, SHARED, TORCH_PROGRAMS, Road, make, run
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell in the background; what tests start would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -23,6 +24,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first, so that no worker begins a long one when the others have nothing left."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _environments_stay_as_they_are() -> Iterator[None]:
+    """Fails the run if a test installed something into the developer's own .venv or .caffe."""
+    folders = [".venv", ".venv/lib/python*/site-packages", ".caffe", ".caffe/site-packages", *ENVIRONMENTS]
+    paths = [path for folder in folders for path in ROOT.glob(folder)]
+    before = {path: path.stat().st_mtime_ns for path in paths}
+    yield
+    changed = [str(path) for path in paths if not path.exists() or path.stat().st_mtime_ns != before[path]]
+    assert not changed, f"the tests, or an installation beside them, changed {', '.join(changed)}"
 
 
 def pytest_report_header() -> str:

@@ -35,6 +35,11 @@ ROAD_ENGINE = ENGINE if ENGINE == "caffe" or (ENGINE and TORCH_PROGRAMS) else "c
 """Whose programs build LMDBs and train: this Python's engine's, else real Caffe's, whose files the other must read."""
 
 
+ENVIRONMENTS = (".venv/READY", ".caffe/SOURCE", ".caffe/TESTS")
+MAKE = ["make", *(word for target in ENVIRONMENTS for word in ("-o", target))]
+"""make that never installs anything: the environments are as old as they are, whatever pyproject.toml says."""
+
+
 def environment(engine: str = "", **changes: str) -> dict[str, str]:
     """This process's environment, with the checkout's packages, an engine (ours), and warnings as errors."""
     engine = engine or ENGINE or "caffe"
@@ -63,7 +68,7 @@ def make(*arguments: str, engine: str = "") -> None:
     assert SHARED is not None
     engine = engine or ROAD_ENGINE
     archive = f"TINY_IMAGENET={SHARED / 'tiny-imagenet-half.zip'}"
-    command = ["make", "-s", "-C", str(ROOT), "DATASET=tiny-imagenet", f"ENGINE={engine}", archive, *arguments]
+    command = [*MAKE, "-s", "-C", str(ROOT), "DATASET=tiny-imagenet", f"ENGINE={engine}", archive, *arguments]
     (ROOT / "build").mkdir(exist_ok=True)
     with (ROOT / "build" / ".tests.lock").open("w") as lock:  # another worker of the tests may want the same
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -22,19 +22,7 @@ TEXT
 BUILDER=foolcaffe
 SIZE=64
 SKIP_BAD=
-ARGUMENTS=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --builder) need_value "$1" $#; BUILDER=$2; shift ;;
-        --size) need_value "$1" $#; SIZE=$2; shift ;;
-        --skip-bad) SKIP_BAD=1 ;;
-        --quiet) QUIET=1 ;;
-        -h|--help) usage; exit 0 ;;
-        -*) usage_error "unknown option '$1'" ;;
-        *) ARGUMENTS+=("$1") ;;
-    esac
-    shift
-done
+parse_options "builder= size= skip-bad quiet" "$@"
 [ ${#ARGUMENTS[@]} -eq 3 ] || usage_error "expected ROOT, LIST and DB"
 [[ $SIZE =~ ^[1-9][0-9]*$ ]] || usage_error "--size '$SIZE' is no number of pixels"
 SOURCE=${ARGUMENTS[0]%/}; LIST=${ARGUMENTS[1]}; DB=${ARGUMENTS[2]%/}

@@ -26,18 +26,11 @@ TEXT
 }
 
 TESTS=-q
-IMAGES=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --tests) need_value "$1" $#; TESTS=$2; shift ;;
-        -h|--help) usage; exit 0 ;;
-        cpu|cuda|torch) IMAGES+=("$1") ;;
-        -*) usage_error "unknown option '$1'" ;;
-        *) usage_error "'$1' is no image: cpu, cuda or torch" ;;
-    esac
-    shift
+parse_options "tests=" "$@"
+IMAGES=("${ARGUMENTS[@]:-cpu}")
+for name in "${IMAGES[@]}"; do
+    case $name in cpu|cuda|torch) ;; *) usage_error "'$name' is no image: cpu, cuda or torch" ;; esac
 done
-[ ${#IMAGES[@]} -gt 0 ] || IMAGES=(cpu)
 
 if [ -z "${BUILDER:-}" ]; then
     BUILDER=buildah

@@ -14,7 +14,7 @@ outside DIR is written, and no root is needed. DIR may be moved afterwards.
 A Caffe that the system already has (caffe on the PATH and "import caffe" in python3) is used as it is.
 
     --prefix DIR  where to (default: .caffe in the checkout)
-    --packages "NAME …"  Python packages that DIR/bin/python shall have as well, pytest say
+    --packages "NAME …"  Python packages for DIR/bin/python beside those of requirements/: "pytest h5py" for example
     --force       install again even if DIR is there
     --debian      take Debian's packages even if the system has a Caffe
     --quiet       only errors
@@ -26,26 +26,14 @@ TEXT
 
 PREFIX=$ROOT/.caffe
 FORCE=
-SYSTEM=1
-EXTRA=
-while [ $# -gt 0 ]; do
-    case $1 in
-        --prefix) need_value "$1" $#; PREFIX=$2; shift ;;
-        --packages) need_value "$1" $#; EXTRA=$2; shift ;;
-        --force) FORCE=1 ;;
-        --debian) SYSTEM= ;;
-        --quiet) QUIET=1 ;;
-        -h|--help) usage; exit 0 ;;
-        *) usage_error "unknown option '$1'" ;;
-    esac
-    shift
-done
+DEBIAN=
+PACKAGES=
+parse_options "prefix= packages= force debian quiet" "$@"
+no_arguments
 
 TOOLS="caffe convert_imageset compute_image_mean"
-# What foolcaffe needs beside pycaffe. protobuf <3.21 reads the caffe_pb2.py that Debian generated with protoc 3.12;
-# the last matplotlib for Python 3.9 uses names that pyparsing 3.3 deprecates.
-PACKAGES="numpy<2 scikit-image matplotlib pyparsing<3.3 lmdb protobuf<3.21 six tqdm opencv-python-headless simplejpeg scipy threadpoolctl \
-scikit-learn jinja2 isal"
+# What foolcaffe needs beside pycaffe, in the versions that pycaffe works with.
+REQUIREMENTS=(-r "$ROOT/requirements/caffefiles.txt" -r "$ROOT/requirements/foolcaffe.txt" -r "$ROOT/requirements/pycaffe.txt")
 # The closure of these is unpacked; of python3-caffe only the files of caffe itself, for its Debian dependencies
 # (ipython, pandas, …) come as current wheels or are not needed.
 CLOSURE="caffe libopenblas0-pthread libboost-python1.74.0 libpython3.9 python3.9 python3-distutils python3-lib2to3 python-pip-whl"
@@ -61,19 +49,20 @@ works() { # works DIR: a Caffe that runs and imports
 
 # extras   the packages of --packages; into a system's Python nothing is installed
 extras() {
-    [ -n "$EXTRA" ] || return 0
+    [ -n "$PACKAGES" ] || return 0
     local log
     log=$(mktemp)
     if [ -d "$PREFIX/site-packages" ]; then
         # all of them in one call, so that pip keeps numpy and protobuf as pycaffe needs them
         # shellcheck disable=SC2086
         "$PREFIX/bin/python" -m pip install --disable-pip-version-check --no-warn-script-location --upgrade \
-            --target "$PREFIX/site-packages" $PACKAGES $EXTRA >"$log" 2>&1 \
-            || die "pip could not install $EXTRA" "$(grep -E '^(ERROR|error)' "$log" | tail -n 3)"
+            --target "$PREFIX/site-packages" "${REQUIREMENTS[@]}" $PACKAGES >"$log" 2>&1 \
+            || die "pip could not install $PACKAGES" "$(grep -E '^(ERROR|error)' "$log" | tail -n 3)"
     else
         # shellcheck disable=SC2086
-        "$PREFIX/bin/python" -c 'import importlib.metadata as m, sys; [m.version(n) for n in sys.argv[1:]]' $EXTRA 2>"$log" \
-            || die "the system's Python lacks a package: $(tail -n 1 "$log")" "install it there: $EXTRA"
+        "$PREFIX/bin/python" -c \
+            'import importlib.metadata as m, re, sys; [m.version(re.split("[<>=]", n)[0]) for n in sys.argv[1:]]' $PACKAGES 2>"$log" \
+            || die "the system's Python lacks a package: $(tail -n 1 "$log")" "install it there: $PACKAGES"
     fi
     rm -f "$log"
 }
@@ -101,7 +90,7 @@ publish() { # publish NEW: what is whole takes the place of what was
 }
 
 # 1. The system's own
-if [ -n "$SYSTEM" ]; then
+if [ -z "$DEBIAN" ]; then
     found=1
     for tool in $TOOLS; do command -v "$tool" >/dev/null || found=; done
     if [ -n "$found" ] && python3 -c 'import caffe' >/dev/null 2>&1; then
@@ -242,10 +231,9 @@ code = "import sys; sys.path[:0] = %r; from pip._internal.cli.main import main; 
 sys.exit(subprocess.call([sys.executable, "-W", "ignore", "-c", code, "install", "--disable-pip-version-check",
                           "--target", "site-packages", "pip", "setuptools"]))
 TEXT
-# shellcheck disable=SC2086
 bin/python -m pip install --disable-pip-version-check --no-warn-script-location --target site-packages --upgrade \
-    $PACKAGES >>"$ASIDE/pip.log" 2>&1 \
-    || die "pip could not install $PACKAGES" "$(grep -E '^(ERROR|error)' "$ASIDE/pip.log" | tail -n 3)" \
+    "${REQUIREMENTS[@]}" >>"$ASIDE/pip.log" 2>&1 \
+    || die "pip could not install the packages of $ROOT/requirements" "$(grep -E '^(ERROR|error)' "$ASIDE/pip.log" | tail -n 3)" \
            "run this again: what was downloaded is kept"
 rm -rf usr/share/python-wheels
 

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # Shared by the shell tools: sourced, never run.
-# Gives: die, say, need_value, need_folder, free_kib, quietly, and ROOT (the checkout that the tool lies in).
+# Gives: die, usage_error, say, parse_options, need_folder, free_kib, quietly, engine_tool, engine_python, and ROOT (the
+# checkout that the tool lies in).
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PROGRAM=${PROGRAM:-$(basename "$0")}
@@ -26,9 +27,40 @@ say() {
     if [ -z "${QUIET:-}" ]; then printf '%s: %s\n' "$PROGRAM" "$*" >&2; fi
 }
 
-# need_value OPTION COUNT   COUNT is $#, the option included
-need_value() {
-    if [ "$2" -lt 2 ]; then usage_error "$1 needs a value"; fi
+# parse_options KNOWN "$@"   KNOWN names the options, "size= skip-bad" say: one with = takes a value.
+# --size 32 sets SIZE to 32, --skip-bad sets SKIP_BAD to 1, and all else is left in the array ARGUMENTS. --help prints
+# the tool's usage.
+parse_options() {
+    local known=" $1 " name variable
+    shift
+    ARGUMENTS=()
+    while [ $# -gt 0 ]; do
+        name=${1#--}
+        variable=${name^^}
+        variable=${variable//-/_}
+        case $1 in
+            -h|--help) usage; exit 0 ;;
+            --*[!a-z-]*) usage_error "unknown option '$1'" ;;
+            --*)
+                if [[ $known = *" $name= "* ]]; then
+                    [ $# -ge 2 ] || usage_error "$1 needs a value"
+                    printf -v "$variable" %s "$2"
+                    shift
+                elif [[ $known = *" $name "* ]]; then
+                    printf -v "$variable" 1
+                else
+                    usage_error "unknown option '$1'"
+                fi ;;
+            -*) usage_error "unknown option '$1'" ;;
+            *) ARGUMENTS+=("$1") ;;
+        esac
+        shift
+    done
+}
+
+# no_arguments   for a tool that takes options only
+no_arguments() {
+    [ ${#ARGUMENTS[@]} -eq 0 ] || usage_error "unknown option '${ARGUMENTS[0]}'"
 }
 
 # free_kib FOLDER   free space of the file system that FOLDER lies on (FOLDER may not exist yet)

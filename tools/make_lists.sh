@@ -15,16 +15,7 @@ TEXT
 }
 
 SEED=1
-ARGUMENTS=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --seed) need_value "$1" $#; SEED=$2; shift ;;
-        -h|--help) usage; exit 0 ;;
-        -*) usage_error "unknown option '$1'" ;;
-        *) ARGUMENTS+=("$1") ;;
-    esac
-    shift
-done
+parse_options "seed=" "$@"
 [ ${#ARGUMENTS[@]} -eq 2 ] || usage_error "expected ROOT and OUT"
 engine_python
 exec "${PYTHON[@]}" -m foolcaffe.lists --seed "$SEED" "${ARGUMENTS[@]}"

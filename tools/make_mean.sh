@@ -11,16 +11,7 @@ Writes the mean image of the LMDB DB to MEAN (a binaryproto).
 TEXT
 }
 
-ARGUMENTS=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --quiet) QUIET=1 ;;
-        -h|--help) usage; exit 0 ;;
-        -*) usage_error "unknown option '$1'" ;;
-        *) ARGUMENTS+=("$1") ;;
-    esac
-    shift
-done
+parse_options "quiet" "$@"
 [ ${#ARGUMENTS[@]} -eq 2 ] || usage_error "expected DB and MEAN"
 DB=${ARGUMENTS[0]}; MEAN=${ARGUMENTS[1]}
 [ -f "$DB/data.mdb" ] || die "no LMDB at $DB" "tools/create_lmdb.sh builds it"

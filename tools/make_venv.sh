@@ -12,14 +12,8 @@ checks need. BASE_PYTHON names another interpreter. A second run only installs w
 TEXT
 }
 
-while [ $# -gt 0 ]; do
-    case $1 in
-        --quiet) QUIET=1 ;;
-        -h|--help) usage; exit 0 ;;
-        *) usage_error "unknown option '$1'" ;;
-    esac
-    shift
-done
+parse_options "quiet" "$@"
+no_arguments
 
 BASE=${BASE_PYTHON:-python3}
 command -v "$BASE" >/dev/null || die "no $BASE here" "install Python 3.9 or later"
@@ -44,6 +38,6 @@ trap 'rm -f "$log"' EXIT
 (cd "$ROOT" && "${pip[@]}" install --disable-pip-version-check -e '.[torch,test,lint,browser]') >"$log" 2>&1 \
     || die "pip could not install the packages" "$(grep -E '^(ERROR|error)' "$log" | tail -n 5)" "no network? no space ($(( $(free_kib "$ROOT") / 1024 )) MiB free)?"
 # no wheel of it for every Python and machine, and nothing but old databases needs it
-"${pip[@]}" install --disable-pip-version-check --only-binary plyvel 'plyvel>=1.5' >"$log" 2>&1 \
+"${pip[@]}" install --disable-pip-version-check --only-binary plyvel -r "$ROOT/requirements/leveldb.txt" >"$log" 2>&1 \
     || say "no wheel of plyvel for this Python: LevelDB cannot be read"
 touch "$VENV/READY"

@@ -14,17 +14,7 @@ TEXT
 }
 
 GPU=auto
-ARGUMENTS=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --gpu) need_value "$1" $#; GPU=$2; shift ;;
-        --quiet) QUIET=1 ;;
-        -h|--help) usage; exit 0 ;;
-        -*) usage_error "unknown option '$1'" ;;
-        *) ARGUMENTS+=("$1") ;;
-    esac
-    shift
-done
+parse_options "gpu= quiet" "$@"
 [ ${#ARGUMENTS[@]} -eq 1 ] || usage_error "expected DIR"
 engine_python
 exec "${PYTHON[@]}" -m foolcaffe.train --gpu "$GPU" ${QUIET:+--quiet} "${ARGUMENTS[0]}"

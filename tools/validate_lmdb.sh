@@ -13,17 +13,7 @@ TEXT
 }
 
 SIZE=64
-ARGUMENTS=()
-while [ $# -gt 0 ]; do
-    case $1 in
-        --size) need_value "$1" $#; SIZE=$2; shift ;;
-        --quiet) QUIET=1 ;;
-        -h|--help) usage; exit 0 ;;
-        -*) usage_error "unknown option '$1'" ;;
-        *) ARGUMENTS+=("$1") ;;
-    esac
-    shift
-done
+parse_options "size= quiet" "$@"
 [ ${#ARGUMENTS[@]} -eq 1 ] || usage_error "expected DIR"
 DIR=${ARGUMENTS[0]%/}
 engine_python

@@ -19,6 +19,7 @@ from foolcaffe import engine
 from foolcaffe.attacks import METHODS, Criterion, method
 from foolcaffe.errors import FoolCaffeError, run_cli
 from foolcaffe.images import BgrPixels, Rgb8, write_png
+from foolcaffe.options import shared
 from foolcaffe.progress import Progress
 from foolcaffe.trained import TrainedModel, find_trained
 from foolcaffe.verify import verify
@@ -88,7 +89,9 @@ def difficulty(
 
 def main(arguments: list[str]) -> int:
     """Parse, measure, print a line a model."""
-    parser = argparse.ArgumentParser(prog="python -m foolcaffe.difficulty", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m foolcaffe.difficulty", parents=[shared("seed", "json", "quiet", seed=11)], description=__doc__
+    )
     parser.add_argument(
         "--model", action="append", help="build/<dataset>/<model>, or its name; may be given several times"
     )
@@ -97,9 +100,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--method", default="gradient", help="one of: " + ", ".join(METHODS) + " (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quiet", action="store_true")
     o = parser.parse_args(arguments)
     engine.quiet = o.quiet
     found = []

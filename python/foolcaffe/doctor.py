@@ -22,6 +22,7 @@ import foolcaffe
 from foolcaffe import engine, gpu
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, run_cli
+from foolcaffe.options import shared
 
 OK, NOTE, BAD = "ok", "note", "BAD"
 PACKAGES = {
@@ -319,11 +320,11 @@ def _last(text: str, fatal: bool = False) -> str:
 
 def main(arguments: list[str]) -> int:
     """Parse, look, say."""
-    parser = argparse.ArgumentParser(prog="python -m foolcaffe.doctor", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m foolcaffe.doctor", parents=[shared("gpu", "json")], description=__doc__
+    )
     parser.add_argument("--dataset", choices=sorted(IMAGES), default="demo", help="that there must be room for")
     parser.add_argument("--images", default="", metavar="DIR", help="where its images are")
-    parser.add_argument("--gpu", default="auto", help="auto (default), cpu, all, or ids as 0,1")
-    parser.add_argument("--json", action="store_true", help="the findings as JSON on standard output")
     parser.add_argument("--quiet", action="store_true", help="only what is BAD")
     parser.add_argument("--product", metavar="DEVICE", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

@@ -14,6 +14,7 @@ from caffefiles.datum import DatumLMDB
 from foolcaffe import engine
 from foolcaffe.classifier import Classifier
 from foolcaffe.errors import FoolCaffeError, run_cli
+from foolcaffe.options import shared
 from foolcaffe.progress import Progress
 from foolcaffe.trained import find_trained
 
@@ -73,14 +74,12 @@ def evaluate(net: Classifier, database: Path, quiet: bool = False) -> Evaluation
 
 def main(arguments: list[str]) -> int:
     """Parse, evaluate, print."""
-    parser = argparse.ArgumentParser(prog="python -m foolcaffe.evaluate", description=__doc__)
-    parser.add_argument("--model", help="build/<dataset>/<model>, or its name (default: trained last)")
-    parser.add_argument("--weights", type=Path, help="another .caffemodel than the finished one")
-    parser.add_argument("--mean", type=Path, help="another mean than the dataset's")
+    parser = argparse.ArgumentParser(
+        prog="python -m foolcaffe.evaluate",
+        parents=[shared("model", "weights", "mean", "device", "json", "quiet")],
+        description=__doc__,
+    )
     parser.add_argument("--lmdb", type=Path, help="another LMDB than the dataset's val_lmdb")
-    parser.add_argument("--gpu", type=int, metavar="ID")
-    parser.add_argument("--json", action="store_true", help="print numbers as JSON")
-    parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
     engine.quiet = options.quiet
     model = find_trained(options.model, options.weights, options.mean)

@@ -22,6 +22,7 @@ from foolcaffe.errors import EXIT_FAILED, FoolCaffeError, run_cli
 from foolcaffe.figures import FoolingRow, fooling_figure, percent, target_sheet
 from foolcaffe.fooling import fool, row, save, summary
 from foolcaffe.images import Rgb8
+from foolcaffe.options import shared
 from foolcaffe.progress import Progress
 from foolcaffe.trained import find_trained
 
@@ -32,6 +33,7 @@ NAMED = 4
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m foolcaffe.fool",
+        parents=[shared("model", "weights", "mean", "seed", "device", "json", "quiet")],
         description=__doc__,
         epilog="exit code: 0 fooled, 1 not possible, 2 wrong usage",
     )
@@ -76,14 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--queries", type=int, metavar="N", help="end after so many images scored")
     parser.add_argument("--seconds", type=float, metavar="T", help="end after so long")
-    parser.add_argument("--model", help="build/<dataset>/<model>, or its name (default: trained last)")
-    parser.add_argument("--weights", type=Path, help="another .caffemodel than the finished one")
-    parser.add_argument("--mean", type=Path, help="another mean than the dataset's")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: build/<dataset>/fool")
-    parser.add_argument("--json", action="store_true", help="print the record instead of a summary")
-    parser.add_argument("--seed", type=int, default=1, help="of every random draw (default: %(default)s)")
-    parser.add_argument("--gpu", type=int, metavar="ID", help="compute on this GPU (default: the CPU)")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but the PNG's path")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""One builder in one place."""
+"""A lock on a file, so that only one process at a time builds or trains in a place."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from foolcaffe.errors import FoolCaffeError
 
 
 @contextmanager
-def locked(file: Path, what: str, shared: bool = False) -> Iterator[None]:
+def locked(file: Path, what: str, shared: bool = False, error: FoolCaffeError | None = None) -> Iterator[int]:
     """Hold a lock while the block runs. The operating system drops it however the process ends.
+
+    The block gets the file's descriptor: a child process that inherits it keeps the lock after this process has ended.
 
     Args:
         file: the lock's file; its folder is made. It may be removed by the holder, who then made something else of it.
         what: what is locked, for the message.
         shared: others that ask for a shared lock may hold it too.
+        error: raised instead of the default error where another process holds the lock.
 
     Raises:
         FoolCaffeError: another process holds it.
@@ -31,7 +34,7 @@ def locked(file: Path, what: str, shared: bool = False) -> Iterator[None]:
             try:
                 fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise FoolCaffeError(
+                raise error or FoolCaffeError(
                     f"{what} is being built by another process",
                     "wait until it is done, or end it; two builds into one place would spoil each other",
                 ) from None
@@ -41,7 +44,7 @@ def locked(file: Path, what: str, shared: bool = False) -> Iterator[None]:
                 same = False
             if not same:  # the holder before us removed the file: ours is no lock any more
                 continue
-            yield
+            yield handle
             return
         finally:
             os.close(handle)

@@ -20,6 +20,7 @@ from foolcaffe.classes import Synset
 from foolcaffe.errors import run_cli
 from foolcaffe.figures import TEMPLATE_PERCENTILE, template_image
 from foolcaffe.images import write_png
+from foolcaffe.options import shared
 from foolcaffe.style import DPI, GREY, save, styled
 from foolcaffe.trained import find_trained
 
@@ -67,10 +68,11 @@ def sheet(path: Path, weights: npt.NDArray[np.float32], synsets: list[Synset], t
 def main(arguments: list[str]) -> int:
     """Parse, draw."""
     parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.templates", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m foolcaffe.templates",
+        parents=[shared("model", "weights", "quiet")],
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--model", help="build/<dataset>/<model>, or its name (default: trained last)")
-    parser.add_argument("--weights", type=Path, help="another .caffemodel than the finished one")
     parser.add_argument(
         "--class",
         dest="classes",
@@ -80,7 +82,6 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--each", action="store_true", help="every template at its own scale")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: the model's folder")
-    parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
     engine.quiet = options.quiet
     model = find_trained(options.model, options.weights)

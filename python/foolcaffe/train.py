@@ -6,15 +6,12 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +21,9 @@ from caffefiles.prototxt import read_text, save_text
 from foolcaffe import engine, gpu
 from foolcaffe.caffelog import TrainLog, parse
 from foolcaffe.errors import EXIT_INTERRUPTED, FoolCaffeError, run_cli
+from foolcaffe.locks import locked
 from foolcaffe.lossplot import plot_loss
+from foolcaffe.options import shared
 from foolcaffe.progress import Progress
 from foolcaffe.snapshots import latest
 
@@ -60,7 +59,8 @@ def train(folder: Path, asked_gpu: str = "auto", quiet: bool = False) -> int:
     prefix = Path(solver.snapshot_prefix)
     command = engine.command("caffe")
     device = gpu.choose(command, asked_gpu)
-    with _only_one(folder) as lock:
+    busy = FoolCaffeError(f"another training is at work in {folder}", "wait until it has ended, or end it")
+    with locked(folder / ".lock", str(folder), error=busy) as lock:
         _mode_follows(solver_file, solver, bool(device))
         snapshot, problems = latest(prefix)
         for problem in problems:
@@ -235,23 +235,12 @@ def _run(
     return log, code, interrupts > 0
 
 
-@contextmanager
-def _only_one(folder: Path) -> Iterator[int]:
-    """Hold the folder's lock, as a file descriptor."""
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FoolCaffeError(f"another training is at work in {folder}") from None
-        yield file.fileno()
-
-
 def main(arguments: list[str]) -> int:
     """Parse, train."""
-    parser = argparse.ArgumentParser(prog="python -m foolcaffe.train", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m foolcaffe.train", parents=[shared("gpu", "quiet")], description=__doc__
+    )
     parser.add_argument("folder", type=Path, metavar="DIR", help="build/<dataset>/<model>, rendered")
-    parser.add_argument("--gpu", default="auto", help="auto (default), cpu, all, or ids as 0,1")
-    parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
     engine.quiet = options.quiet
     return train(options.folder, options.gpu, options.quiet)

@@ -1,15 +1,16 @@
-"""The Makefile, in a checkout of its own that borrows the engines."""
+"""The Makefile, in a checkout of its own that borrows the engines and can never change them."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from helpers import ROOT, environment, make_images
+from helpers import MAKE, PROGRAMS, ROOT, environment, make_images
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -19,8 +20,17 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     folder.mkdir()
     shutil.copy(ROOT / "Makefile", folder)
-    for name in ("tools", "python", "models", "pyproject.toml", ".caffe", ".venv"):
+    for name in ("tools", "python", "models", "requirements", "pyproject.toml"):
         (folder / name).symlink_to(ROOT / name)
+    for name, made in ((".caffe", "SOURCE"), (".venv", "READY")):  # folders of its own, for make may write into them
+        if (ROOT / name / "bin").is_dir():
+            (folder / name / "bin").mkdir(parents=True)
+            for program in ("python", *PROGRAMS):
+                wrapper = folder / name / "bin" / program
+                if os.access(ROOT / name / "bin" / program, os.X_OK):
+                    wrapper.write_text(f'#!/bin/sh\nexec "{ROOT}/{name}/bin/{program}" "$@"\n')
+                    wrapper.chmod(0o755)
+            shutil.copyfile(ROOT / name / made, folder / name / made)
     (folder / "data").mkdir()
     return folder
 
@@ -29,7 +39,7 @@ def make(checkout: Path, *arguments: str, ok: bool = True) -> subprocess.Complet
     base = environment(PYTHONWARNINGS="default")
     for name in ("DATASET", "IMAGENET", "MODEL", "NAME", "MAKEFLAGS", "MAKELEVEL"):
         base.pop(name, None)
-    done = subprocess.run(["make", *arguments], cwd=checkout, capture_output=True, text=True, env=base, timeout=300)
+    done = subprocess.run([*MAKE, *arguments], cwd=checkout, capture_output=True, text=True, env=base, timeout=300)
     assert (done.returncode == 0) is ok, done.stdout + done.stderr
     return done
 
@@ -97,3 +107,23 @@ def test_help_names_every_target(checkout: Path) -> None:
     out = make(checkout, "help").stdout
     for target in ("demo", "test", "lint", "lmdb", "train", "fool", "templates", "clean", "distclean"):
         assert f"\n  {target} " in out
+
+
+@pytest.mark.parametrize("environment_folder", [".venv", ".caffe"])
+def test_a_test_never_installs(checkout: Path, environment_folder: str) -> None:
+    """Where pyproject.toml is newer than .venv, or .caffe is missing, make would install, but not in a test."""
+    (checkout / "tools").unlink()
+    (checkout / "tools").mkdir()
+    for name in ("make_venv.sh", "install_caffe.sh"):
+        (checkout / "tools" / name).write_text("#!/bin/sh\necho run >> installed\n")
+        (checkout / "tools" / name).chmod(0o755)
+    shutil.rmtree(checkout / environment_folder, ignore_errors=True)
+    if environment_folder == ".venv":
+        (checkout / ".venv").mkdir()
+        (checkout / ".venv" / "READY").touch()
+        os.utime(checkout / ".venv" / "READY", (1, 1))
+    arguments = ["toy", f"ENGINE={'torch' if environment_folder == '.venv' else 'caffe'}"]
+    make(checkout, *arguments, ok=False)
+    assert not (checkout / "installed").exists()
+    subprocess.run(["make", *arguments], cwd=checkout, capture_output=True, env=environment(), timeout=60, check=False)
+    assert (checkout / "installed").exists()

@@ -18,6 +18,7 @@ ORDER = [
     "progress",
     "engine",
     "images",
+    "options",
     "classes",
     "datasets.download",
     "datasets.demo",

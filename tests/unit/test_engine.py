@@ -76,3 +76,19 @@ def test_a_ctrl_c_during_the_imports_is_no_traceback(tmp_path: Path) -> None:
     (tmp_path / "matplotlib.py").write_text("raise ZeroDivisionError")  # a bug is shown
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         run("toy", PYTHONPATH=f"{tmp_path}:{ROOT / 'python'}")
+
+
+def test_a_child_process_sees_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    environment = engine.child_environment(GLOG_minloglevel="2")
+    code = "import caffefiles, foolcaffe, os, sys; "
+    code += "print(foolcaffe.__file__, sys.path[2], os.environ['GLOG_minloglevel'])"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)
+    assert done.stdout.split() == [str(ROOT / "python" / "foolcaffe" / "__init__.py"), str(tmp_path), "2"]
+
+
+def test_every_child_process_has_that_environment() -> None:
+    """Nobody builds a child's environment by hand: the last one that did forgot PYTHONPATH."""
+    by_hand = [p.name for p in (ROOT / "python" / "foolcaffe").rglob("*.py") if "{**os.environ" in p.read_text()]
+    assert by_hand == ["engine.py"]
