@@ -45,7 +45,7 @@ M := $(B)/$(NAME)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test test-quick lint lmdb train fool templates evaluate toy study doctor bench-lmdb bench-train bench-attacks clean distclean
+.PHONY: help demo test test-quick lint wheels lmdb train fool templates evaluate toy study doctor bench-lmdb bench-train bench-attacks clean distclean
 
 help:  ## this list
 	@echo 'usage: make TARGET [DATASET=demo|tiny-imagenet|imagenet] [ENGINE=caffe|torch] [MODEL=…] [GPU=auto|cpu|0,1]'
@@ -106,6 +106,12 @@ lint: .venv/READY  ## ruff, mypy --strict, shellcheck
 	.venv/bin/mypy
 	.venv/bin/shellcheck -x -P tools tools/*.sh .ci/run
 
+wheels: .venv/READY  ## dist/: a wheel of each of the three distributions
+	@for name in caffefiles torchcaffe foolcaffe; do \
+		.venv/bin/python -m pip wheel --disable-pip-version-check --quiet --no-deps --wheel-dir dist packaging/$$name || exit 1; \
+	done
+	@ls dist
+
 bench-lmdb: .venv/READY .caffe/SOURCE  ## images/s beside real convert_imageset
 	.venv/bin/python benchmarks/bench_lmdb.py
 
@@ -138,7 +144,7 @@ distclean: clean  ## remove all that is not in git: downloads and environments t
 	tools/install_caffe.sh --packages "$$(cat requirements/test.txt requirements/hdf5.txt)"
 	touch $@
 
-.venv/READY: pyproject.toml $(wildcard requirements/*.txt)
+.venv/READY: $(wildcard packaging/*/pyproject.toml requirements/*.txt)
 	tools/make_venv.sh
 
 # Images, lists, LMDBs, mean

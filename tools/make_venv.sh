@@ -35,7 +35,7 @@ if ! "${pip[@]}" --version >/dev/null 2>&1; then
 fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-(cd "$ROOT" && "${pip[@]}" install --disable-pip-version-check -e '.[torch,test,lint,browser]') >"$log" 2>&1 \
+(cd "$ROOT" && "${pip[@]}" install --disable-pip-version-check -e packaging/caffefiles -e packaging/torchcaffe -e 'packaging/foolcaffe[torch,test,lint,browser]') >"$log" 2>&1 \
     || die "pip could not install the packages" "$(grep -E '^(ERROR|error)' "$log" | tail -n 5)" "no network? no space ($(( $(free_kib "$ROOT") / 1024 )) MiB free)?"
 # no wheel of it for every Python and machine, and nothing but old databases needs it
 "${pip[@]}" install --disable-pip-version-check --only-binary plyvel -r "$ROOT/requirements/leveldb.txt" >"$log" 2>&1 \

@@ -4,3 +4,6 @@
 ``leveldb_reader`` are databases of images, ``listfile`` the lists that they are made of, ``mean`` a mean image.
 ``errors`` and ``files`` are what everything above shares: errors that say what to do, files that appear whole.
 """
+
+__version__ = "0.1.0"
+"""Of the three distributions, which are released together."""

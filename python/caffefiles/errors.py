@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import errno
+import importlib
 import os
 from collections.abc import Iterable
+from typing import Any
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -33,6 +35,26 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> str:
     matches = difflib.get_close_matches(name.lower(), folded, count, 0.6)
     matches += [k for k in folded if name.lower() in k and k not in matches][: count - len(matches)]
     return "did you mean " + " or ".join(repr(folded[m]) for m in matches) + "?" if matches else ""
+
+
+def optional(package: str, what: str, install: str = "") -> Any:
+    """Import a package that only some users need.
+
+    Args:
+        package: the module's dotted name.
+        what: what needs it, at the start of a sentence.
+        install: what pip installs for it, if that has another name.
+
+    Raises:
+        CaffeError: if it is not installed; the hint says how to install it.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError:
+        name = package.partition(".")[0]
+        raise CaffeError(
+            f"{what} needs the package {name}, which is not installed", f"pip install {install or name}"
+        ) from None
 
 
 def os_error_message(error: OSError) -> str:

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from caffefiles.errors import CaffeError, os_error_message
+from caffefiles.errors import CaffeError, optional, os_error_message
 
 _BLOCK = 1 << 15
 """Bytes of a log's blocks; LevelDB's doc/log_format.md."""
@@ -29,14 +29,7 @@ def plyvel() -> Any:
     Raises:
         CaffeError: it is not installed.
     """
-    try:
-        import plyvel as module
-    except ImportError:
-        raise CaffeError(
-            "LevelDB needs plyvel, which is not installed",
-            "pip install plyvel; or convert the data to LMDB, and say backend: LMDB",
-        ) from None
-    return module
+    return optional("plyvel", "LevelDB", "plyvel (or convert the data to LMDB, and say backend: LMDB)")
 
 
 def reason(error: Exception) -> str:

@@ -6,7 +6,7 @@ figures only. Every module imports only from modules nearer to the images than i
 
 import sys
 
-__version__ = "0.1.0"
+from caffefiles import __version__ as __version__
 
 if sys.argv[:1] == ["-m"]:  # `python -m foolcaffe.…` is starting, and nothing is imported yet
     # run_cli says it of a Ctrl-C later; during the imports nobody else would, and a traceback is nobody's business

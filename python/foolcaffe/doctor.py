@@ -137,7 +137,9 @@ def find_packages(python: Path) -> Finding:
     version, versions = json.loads(done.stdout.splitlines()[-1])
     missing = [name for name, there in versions.items() if there is None]
     said = f"Python {version}, " + ", ".join(f"{name} {v or 'MISSING'}" for name, v in versions.items())
-    return Finding(BAD if missing else OK, "packages", said, f"{python} -m pip install -e ." if missing else "")
+    return Finding(
+        BAD if missing else OK, "packages", said, "`make .venv`, or pip install foolcaffe" if missing else ""
+    )
 
 
 def find_programs(python: Path, name: str) -> tuple[list[str], Finding]:

@@ -18,13 +18,16 @@ from typing import Any
 from foolcaffe.errors import FoolCaffeError
 
 ENGINES = ("caffe", "torch")
-ROOT = Path(__file__).resolve().parents[2]
-"""The checkout (or, for an installed package, the folder that plays its part)."""
+_CHECKOUT = Path(__file__).resolve().parents[2]
+ROOT = _CHECKOUT if (_CHECKOUT / "tools" / "lib.sh").is_file() else Path.cwd()
+"""The checkout; for an installed package the current folder, so that nothing is written beside the code."""
+MODELS = Path(__file__).with_name("models")
+"""The prototxts: in a checkout a link to ``models/``, in an installed package its own copy."""
 
 _HOW_TO_GET = """engines, and how to get them:
   caffe  real Caffe: `make .caffe` (Debian's packages, no root), the Docker image, or your own build;
          its Python is .caffe/bin/python
-  torch  torchcaffe on PyTorch: `make .venv ENGINE=torch`, or `pip install -e .[torch]`
+  torch  torchcaffe on PyTorch: `make .venv ENGINE=torch`, or pip install torchcaffe
 choose with FOOLCAFFE_ENGINE=caffe|torch, or ENGINE= for make"""
 
 quiet = False

@@ -16,7 +16,7 @@ from caffefiles.proto import caffe_pb2
 from caffefiles.prototxt import read_text, save_text
 from foolcaffe import engine, gpu
 from foolcaffe.classes import read_synsets
-from foolcaffe.engine import ROOT
+from foolcaffe.engine import MODELS, ROOT
 from foolcaffe.errors import FoolCaffeError, nearest, run_cli
 
 IMAGENET_IMAGES = 1_281_167
@@ -192,10 +192,10 @@ def find_model(text: str) -> Path:
     Raises:
         FoolCaffeError: no such model, offering the nearest.
     """
-    for path in (Path(text), ROOT / "models" / text):
+    for path in (Path(text), MODELS / text):
         if (path / "solver.prototxt").is_file():
             return path
-    known = sorted(p.parent.name for p in (ROOT / "models").glob("*/solver.prototxt"))
+    known = sorted(p.parent.name for p in MODELS.glob("*/solver.prototxt"))
     raise FoolCaffeError(f"unknown model {text!r}", nearest(text, known) or f"models: {', '.join(known)}")
 
 

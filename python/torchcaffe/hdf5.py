@@ -11,15 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 
-from caffefiles.errors import CaffeError
+from caffefiles.errors import CaffeError, optional
 from caffefiles.files import PathLike, atomic_path
 from torchcaffe import log
 from torchcaffe.blob import Blob
 from torchcaffe.net import Net
+
+h5py = optional("h5py", "HDF5")
 
 
 def save_net(net: Net, path: PathLike, write_diff: bool = False) -> None:

@@ -207,7 +207,7 @@ def test_without_plyvel_the_package_is_named(tmp_path: Path, monkeypatch: pytest
     write(tmp_path / "db")
     monkeypatch.setitem(sys.modules, "plyvel", None)
     (tmp_path / "net.prototxt").write_text(NET % (tmp_path / "db"))
-    with pytest.raises(CaffeError, match=r"(?s)LevelDB needs plyvel.*pip install plyvel"):
+    with pytest.raises(CaffeError, match=r"(?s)LevelDB needs the package plyvel.*pip install plyvel"):
         Net(str(tmp_path / "net.prototxt"), TRAIN)
     with pytest.raises(CaffeError, match="pip install plyvel"):
         LevelDbWriter(str(tmp_path / "new"))

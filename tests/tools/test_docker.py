@@ -61,7 +61,8 @@ def test_what_two_stages_name_is_the_same() -> None:
         values = argument("Dockerfile", name)
         assert len(values) == 2
         assert len(set(values)) == 1, values
-    version = re.findall(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    init = (ROOT / "python" / "caffefiles" / "__init__.py").read_text()
+    version = re.findall(r'^__version__ = "(.*)"$', init, re.MULTILINE)
     assert {*argument("Dockerfile", "VERSION"), *argument("Dockerfile.torch", "VERSION")} == set(version)
 
 

@@ -20,7 +20,7 @@ def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "checkout"
     folder.mkdir()
     shutil.copy(ROOT / "Makefile", folder)
-    for name in ("tools", "python", "models", "requirements", "pyproject.toml"):
+    for name in ("tools", "python", "models", "requirements", "packaging", "pyproject.toml"):
         (folder / name).symlink_to(ROOT / name)
     for name, made in ((".caffe", "SOURCE"), (".venv", "READY")):  # folders of its own, for make may write into them
         if (ROOT / name / "bin").is_dir():

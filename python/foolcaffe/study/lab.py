@@ -22,7 +22,7 @@ from caffefiles.proto import caffe_pb2
 from caffefiles.prototxt import read_text, save_text
 from foolcaffe import engine, gpu
 from foolcaffe.caffelog import parse
-from foolcaffe.engine import ROOT
+from foolcaffe.engine import MODELS
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.render import Overrides, find_model, render
 from foolcaffe.study.closure import code_of
@@ -279,7 +279,7 @@ def hashed(*paths: Path) -> str:
 
 def prototxts() -> str:
     """The hash of all models' prototxts."""
-    return hashed(*sorted((ROOT / "models").glob("*/*.prototxt")))
+    return hashed(*sorted(MODELS.glob("*/*.prototxt")))
 
 
 def _wanted(model: str, side: int | None, overrides: Overrides, view: Path) -> dict[str, Any]:

@@ -7,16 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from caffefiles.errors import CaffeError
+from caffefiles.errors import CaffeError, optional
 
 
 def _cv2() -> Any:
-    try:
-        import cv2
-    except ImportError:
-        raise CaffeError(
-            "decoding images needs OpenCV, which is not installed", "pip install opencv-python-headless"
-        ) from None
+    cv2 = optional("cv2", "decoding images", "opencv-python-headless")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what is wrong is said by our own error
     return cv2
 

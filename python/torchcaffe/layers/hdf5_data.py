@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from caffefiles.errors import CaffeError, os_error_message
+from caffefiles.errors import CaffeError, optional, os_error_message
 from caffefiles.proto import caffe_pb2
 from torchcaffe import common
 from torchcaffe.data.shuffle import c_rand, random_shuffle
@@ -56,7 +56,7 @@ class HDF5Data(Layer):
 
     def _load(self) -> None:
         """Read the file whose turn it is."""
-        import h5py
+        h5py = optional("h5py", "HDF5")
 
         path = self._files[self._file_order[self._file]]
         self._rows: list[Any] = []
@@ -84,7 +84,7 @@ class HDF5Data(Layer):
             random_shuffle(self._row_order, c_rand.draw)
 
     def _dataset(self, file: Any, name: str, path: str) -> Any:
-        import h5py
+        h5py = optional("h5py", "HDF5")
 
         dataset = file.get(name)
         if not isinstance(dataset, h5py.Dataset):

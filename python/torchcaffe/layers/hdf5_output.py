@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from caffefiles.errors import os_error_message
+from caffefiles.errors import optional, os_error_message
 from torchcaffe.layers.base import Blobs, Layer
 
 
@@ -27,7 +27,7 @@ class HDF5Output(Layer):
         Raises:
             CaffeError: it cannot.
         """
-        import h5py
+        h5py = optional("h5py", "HDF5")
 
         self._path = self.param.hdf5_output_param.file_name
         self._written = False
@@ -57,7 +57,7 @@ class HDF5Output(Layer):
         Raises:
             CaffeError: they were written before, or cannot be written.
         """
-        import h5py
+        h5py = optional("h5py", "HDF5")
 
         if self._written:
             raise self.fail(

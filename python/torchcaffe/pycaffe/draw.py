@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from caffefiles.errors import optional
 from caffefiles.proto import caffe_pb2
 from torchcaffe.net_filter import meets
 from torchcaffe.pycaffe.errors import CaffeRuntimeError
@@ -15,16 +16,6 @@ NEURON_LAYER_STYLE = {"shape": "record", "fillcolor": "#90EE90", "style": "fille
 BLOB_STYLE = {"shape": "octagon", "fillcolor": "#E0E0E0", "style": "filled"}
 
 _COLOURS = {"Convolution": "#FF5050", "Deconvolution": "#FF5050", "Pooling": "#FF9900", "InnerProduct": "#CC33FF"}
-
-
-def _pydot() -> Any:
-    try:
-        import pydot
-    except ImportError:
-        raise CaffeRuntimeError(
-            "drawing nets needs the package pydot, which is not installed", "pip install pydot"
-        ) from None
-    return pydot
 
 
 def get_pooling_types_dict() -> dict[int, str]:
@@ -98,7 +89,7 @@ def get_pydot_graph(
     Raises:
         CaffeError: pydot is not installed.
     """
-    pydot = _pydot()
+    pydot = optional("pydot", "drawing nets")
     graph = pydot.Dot(caffe_net.name or "Net", graph_type="digraph", rankdir=rankdir)
     nodes: dict[str, Any] = {}
     edges: list[tuple[str, str, str]] = []

@@ -9,6 +9,7 @@ from typing import Any, Union
 import numpy as np
 from numpy.typing import NDArray
 
+from caffefiles.errors import optional
 from caffefiles.proto import caffe_pb2 as caffe_pb2
 from torchcaffe.pycaffe.errors import CaffeRuntimeError, CaffeValueError
 
@@ -113,10 +114,8 @@ def load_image(filename: PathLike, color: bool = True, as_grey: bool = False) ->
     Raises:
         CaffeError: there is no such file, or it is no image (also a RuntimeError).
     """
-    import skimage.color
-    import skimage.util
-    from PIL import Image
-
+    color_of, util = (optional(f"skimage.{m}", "reading images", "scikit-image") for m in ("color", "util"))
+    Image = optional("PIL.Image", "reading images", "pillow")
     if not os.path.isfile(filename):  # noqa: PTH113 - bytes are allowed
         raise CaffeRuntimeError(f"there is no image {os.fspath(filename)!r}")
     try:
@@ -125,14 +124,14 @@ def load_image(filename: PathLike, color: bool = True, as_grey: bool = False) ->
             pixels = np.asarray(file.convert(plain[file.mode]) if file.mode in plain else file)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise CaffeRuntimeError(f"{os.fspath(filename)!r} cannot be read as an image: {error}") from None
-    image = np.asarray(skimage.util.img_as_float(pixels), np.float32)
+    image = np.asarray(util.img_as_float(pixels), np.float32)
     if image.ndim == 3 and image.shape[2] in (2, 4):
         image = image[:, :, : image.shape[2] - 1]
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[:, :, 0]
     grey = as_grey or not color
     if image.ndim == 3 and grey:
-        image = np.asarray(skimage.color.rgb2gray(image), np.float32)
+        image = np.asarray(color_of.rgb2gray(image), np.float32)
     if image.ndim == 2:
         image = image[:, :, np.newaxis]
         image = image if grey else np.tile(image, (1, 1, 3))
@@ -152,15 +151,13 @@ def resize_image(im: Any, new_dims: Sequence[int], interp_order: int = 1) -> NDA
     """
     im = np.asarray(im)
     if im.shape[-1] in (1, 3):
-        from skimage.transform import resize
-
+        resize = optional("skimage.transform", "resizing images", "scikit-image").resize
         low, high = im.min(), im.max()
         if not high > low:
             return np.full((int(new_dims[0]), int(new_dims[1]), im.shape[-1]), low, np.float32)
         unit = resize((im - low) / (high - low), new_dims, order=interp_order, mode="constant")
         return np.asarray(unit * (high - low) + low, np.float32)
-    from scipy.ndimage import zoom
-
+    zoom = optional("scipy.ndimage", "resizing images", "scipy").zoom
     if im.ndim != 3:
         raise CaffeRuntimeError(f"an image of shape {im.shape} cannot be resized", "height × width × K was expected")
     scale = (*np.array(new_dims, float) / np.array(im.shape[:2]), 1)

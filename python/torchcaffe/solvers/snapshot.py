@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from caffefiles.errors import CaffeError
+from caffefiles.errors import CaffeError, optional
 from caffefiles.files import PathLike, atomic_path
 from caffefiles.proto import caffe_pb2
 from caffefiles.prototxt import read_binary, save_binary
@@ -79,7 +79,7 @@ def write(solver: Solver) -> None:
 
 
 def _write_hdf5(solver: Solver, path: str, weights: str) -> None:
-    import h5py
+    h5py = optional("h5py", "HDF5")
 
     with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
         file.create_dataset("iter", data=np.array([solver.iter], np.int32))

@@ -8,13 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from caffefiles.errors import CaffeError
+from caffefiles.errors import CaffeError, optional
 from caffefiles.proto import caffe_pb2
 from torchcaffe import log
+
+cv2 = optional("cv2", "decoding images", "opencv-python-headless")
 
 _NO_EXIF = (b"\x89PNG", b"BM")
 """Files that Caffe's OpenCV 4.5 looks for no rotation in; a later one does."""
