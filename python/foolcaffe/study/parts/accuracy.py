@@ -163,8 +163,7 @@ def _claims(lab: Lab, scores: dict[float, list[dict[str, Any]]], images: int, cl
             POST,
             "Another model with very low regularization reaches 2.8%",
             f"The weakest decay, {decay_name(low)}, has {percents(low)}, the best, decay {decay_name(best)}, "
-            f"{percents(best)}: the rule asks whether "
-            "some regularization beats almost none.",
+            f"{percents(best)}: the rule asks whether some regularization beats almost none.",
             [
                 lead(best, low)
                 if best != low

@@ -121,12 +121,9 @@ def _claims(found: dict[float, dict[str, Any]]) -> list[Claim]:
             "Kurakin et al. (2016) showed that adversarial examples are still effective, even when perceived through a "
             "cellphone camera.",
             f"Of the fooling images that are 99 % sure, {100 * sure[best]:.0f} % keep the wrong class through the "
-            "modelled "
-            f"camera ({best.partition(',')[0]}); of those that just fool, {100 * just[least]:.0f} % "
-            f"({least.partition(',')[0]}). Without a change the camera alone alters "
-            f"{100 * (1 - post['same']):.0f} % of the classes, and gives the wrong class {100 * post['chance']:.0f} "
-            "% of the "
-            "time.",
+            f"modelled camera ({best.partition(',')[0]}); of those that just fool, {100 * just[least]:.0f} % "
+            f"({least.partition(',')[0]}). Without a change the camera alone alters {100 * (1 - post['same']):.0f} % "
+            f"of the classes, and gives the wrong class {100 * post['chance']:.0f} % of the time.",
             [
                 Check("photos that keep the wrong class, best attack, 99 % sure", 100 * sure[best], "≥", 50.0, "%"),
                 Check("the same for photos of the unchanged images", 100 * post["chance"], "≤", 10.0, "%"),

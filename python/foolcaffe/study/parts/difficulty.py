@@ -184,9 +184,8 @@ def _claims(lab: Lab, found: dict[float, dict[str, Any]]) -> list[Claim]:
             POST,
             "Another model with very low regularization reaches 2.8% and its fooling images are virtually "
             "indistinguishable yet produce 100% confidences in the wrong class.",
-            f"At {names[0]}, {100 * sure:.0f} % of the images reach {percent(SURE)} confidence in the wrong "
-            f"class with a "
-            f"mean |δ| of at most {HARDLY_SEEN:g} grey levels (median {median(low['sure']):.1f}).",
+            f"At {names[0]}, {100 * sure:.0f} % of the images reach {percent(SURE)} confidence in the wrong class with "
+            f"a mean |δ| of at most {HARDLY_SEEN:g} grey levels (median {median(low['sure']):.1f}).",
             [
                 Check(
                     f"images that reach {percent(SURE)} with mean |δ| ≤ {HARDLY_SEEN:g} levels",

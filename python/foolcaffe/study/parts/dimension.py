@@ -36,8 +36,7 @@ def run(lab: Lab) -> list[Claim]:
         lambda path: draw(path, example, STEP),
         "The post’s toy: ten dimensions, half a unit in each",
         f"Bars of x and x + 0.5 w for ten dimensions; the probability of class 1 goes from {example.probability:.3f} "
-        "to "
-        f"{example.probability_ad:.3f}.",
+        f"to {example.probability_ad:.3f}.",
         "10 dimensions",
         "none, nothing is drawn",
     )
@@ -70,8 +69,7 @@ def run(lab: Lab) -> list[Claim]:
             POST,
             "we improved the class 1 probability from 5% to 88%!",
             f"w·x goes from {example.score:g} to {example.score_ad:g}, the probability of class 1 from "
-            f"{example.probability:.4f} to "
-            f"{example.probability_ad:.4f}.".replace("-", "−"),
+            f"{example.probability:.4f} to {example.probability_ad:.4f}.".replace("-", "−"),
             [
                 Check("score before", example.score, "=", -3.0),
                 Check("score after", example.score_ad, "=", 2.0),
@@ -86,19 +84,16 @@ def run(lab: Lab) -> list[Claim]:
             "across all of "
             "them that all add up in concert in exactly the worst way to blow up the score of any class you wish",
             f"The least change of every pixel that turns an image into a random class has a median of {means[0]:.1f} "
-            "grey levels at "
-            f"{sides[0]} × {sides[0]} and {means[-1]:.1f} at {sides[-1]} × {sides[-1]}.",
+            f"grey levels at {sides[0]} × {sides[0]} and {means[-1]:.1f} at {sides[-1]} × {sides[-1]}.",
             [Check(f"least ε at {sides[-1]}² over that at {sides[0]}²", means[-1] / means[0], "≤", 0.5)],
         ),
         Claim(
             "many",
             NOTE,
             "Adversarial examples are made possible when the input has a large number of dimensions. This means many "
-            "individually "
-            "small effects can have a very large effect on the overall prediction.",
+            "individually small effects can have a very large effect on the overall prediction.",
             f"From size to size the least ε goes {', '.join(f'{m:.1f}' for m in means)}; it falls as the dimension "
-            "to the power "
-            f"{slope:.2f}.".replace("-", "−"),
+            f"to the power {slope:.2f}.".replace("-", "−"),
             [
                 Check("least relative fall from one size to the next", monotone(means[::-1]), ">", 0.0),
                 Check("exponent of the dimension", slope, "≤", -0.1),

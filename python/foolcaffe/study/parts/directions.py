@@ -218,8 +218,7 @@ def _plot(lab: Lab, rays: dict[str, Any], shared: list[dict[str, Any]], n: int) 
         canvas,
         "How long a direction fools (left), and one change for all images (right: mean, and a dot for each class)",
         f"Left: at {LASTS:g} times the smallest change {100 * rays['own'][FACTORS.index(LASTS)]:.0f} % are still "
-        "fooled. "
-        f"Right: one change of {EPS[-1]:g} levels turns "
+        f"fooled. Right: one change of {EPS[-1]:g} levels turns "
         f"{100 * min(u['held'] for u in shared if u['eps'] == EPS[-1]):.0f} % or more of images it was not made on.",
         f"{n} validation images",
         f"targets and noise {CASE_SEED}, training {lab.scale.seeds[0]}",

@@ -105,9 +105,8 @@ def _row(net: Classifier, start: Rgb8, target: Synset, synsets: Synsets) -> tupl
     )
     return (
         row,
-        f"{target.name} goes from {100 * before[target.id]:.1f} % to {100 * after[target.id]:.1f} % with a mean "
-        f"change of "
-        f"{change:.1f}.",
+        f"{target.name} goes from {100 * before[target.id]:.1f} % to {100 * after[target.id]:.1f} % with a mean change "
+        f"of {change:.1f}.",
     )
 
 
@@ -150,9 +149,8 @@ def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, f
 
     def told(found: dict[str, Any], what: str) -> str:
         return (
-            f"{len(found['mean'])} of {found['tried']} {what} reach {percent(SURE)} confidence in a random "
-            f"class, with a "
-            f"median mean |δ| of {median(found['mean']):.1f} grey levels."
+            f"{len(found['mean'])} of {found['tried']} {what} reach {percent(SURE)} confidence in a random class, with "
+            f"a median mean |δ| of {median(found['mean']):.1f} grey levels."
         )
 
     return [
@@ -199,8 +197,7 @@ def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, f
             POST,
             "it is possible to compute the data gradient numerically",
             "Differences of scores along 32 random directions of ±8 grey levels agree with it to "
-            f"{number(gradient['numeric'])}, "
-            "relative.",
+            f"{number(gradient['numeric'])}, relative.",
             [Check("relative L2 difference of the directional derivatives", gradient["numeric"], "≤", 1e-3)],
         ),
     ]

@@ -57,8 +57,7 @@ def run(lab: Lab) -> list[Claim]:
         canvas,
         "Where the loss starts, explodes, or does not move",
         f"Three panels of training loss over iterations. Initial std 0.01 starts at {first[ALEXNET_STD]:.1f}, 0.0001 "
-        "at "
-        f"{first[STD]:.2f}; −log(1/K) is {ballpark:.2f}. Rates above {number(_largest_stable(rates))} explode.",
+        f"at {first[STD]:.2f}; −log(1/K) is {ballpark:.2f}. Rates above {number(_largest_stable(rates))} explode.",
         n,
         str(SEED),
     )
@@ -74,9 +73,8 @@ def run(lab: Lab) -> list[Claim]:
         "sweep",
         canvas,
         "The exhaustive sweep: rate × weight decay",
-        f"Two maps of validation accuracy over learning rate and weight decay. Best top-1 is {100 * top1[best]:.1f} "
-        "% at rate "
-        f"{number(best[0])}, decay {best[1]:g}.",
+        f"Two maps of validation accuracy over learning rate and weight decay. Best top-1 is {100 * top1[best]:.1f} % "
+        f"at rate {number(best[0])}, decay {best[1]:g}.",
         f"{len(grid)} trainings of {iterations} iterations, {validation} validation images",
         str(SEED),
     )
@@ -110,8 +108,7 @@ def _claims(
             POST,
             "starting Caffe training with default hyperparameters gives a starting loss of about 80, which right away "
             "tells you that the initialization is completely out of whack (initial ImageNet loss should be ballpark "
-            "7.0, which is "
-            "-log(1/1000))",
+            "7.0, which is -log(1/1000))",
             f"With std 0.01 training starts at a loss of {first[ALEXNET_STD]:.1f}; −log(1/{classes}) is "
             f"{ballpark:.2f}.",
             [Check("first loss over −log(1/K)", first[ALEXNET_STD] / ballpark, "≥", 5.0, "times")],
@@ -159,9 +156,8 @@ def _claims(
             "I haven’t done a completely exhaustive hyperparameter sweep but I did a few rounds of manual binary "
             "search.",
             f"The best of {len(top1)} is rate {number(best[0])}, decay {best[1]:g} with {100 * top1[best]:.1f} % "
-            "top-1; what is nearest to the "
-            f"post’s choice (rate {number(post[0])}, decay {post[1]:g}) has {100 * top1[post]:.1f} %. The rule asks "
-            "whether the post’s search missed much.",
+            f"top-1; what is nearest to the post’s choice (rate {number(post[0])}, decay {post[1]:g}) has "
+            f"{100 * top1[post]:.1f} %. The rule asks whether the post’s search missed much.",
             [
                 Check(
                     "best top-1 less that of the post’s choice, against two standard errors",

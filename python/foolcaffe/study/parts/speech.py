@@ -160,11 +160,10 @@ def run(lab: Lab) -> list[Claim]:
             POST,
             QUOTE,
             f"The net knows {100 * top1:.0f} % of the words in voices that it has not heard ({len(found)} seeds, "
-            "within "
-            f"{spread:.0f} points). The word’s template, added to a spectrogram, turns {100 * fooled:.0f} % of them "
-            "into "
-            f"another word, with a median mean change of {size:.1f} of 255 levels, {size * DECIBELS / 255:.1f} dB. "
-            "What is changed is the spectrogram that the net sees; no sound was made of it.",
+            f"within {spread:.0f} points). The word’s template, added to a spectrogram, turns {100 * fooled:.0f} % of "
+            f"them into another word, with a median mean change of {size:.1f} of 255 levels, "
+            f"{size * DECIBELS / 255:.1f} dB. What is changed is the spectrogram that the net sees; no sound was made "
+            "of it.",
             [
                 Check("words known, over chance", top1 * len(WORDS), "≥", 3.0, "times"),
                 Check("words turned into a random other one", 100 * fooled, "≥", 95.0, "%"),
@@ -216,9 +215,8 @@ def _plot(lab: Lab, view: Path) -> None:
         "speech",
         canvas,
         "A spoken word, what is added, and what it is heard as",
-        f"Three spectrograms: {WORDS[case.label]}, a faint difference, and the sum, heard as {WORDS[case.target]}; "
-        "the mean "
-        f"change is {result.distances.mean:.1f} of 255 levels.",
+        f"Three spectrograms: {WORDS[case.label]}, a faint difference, and the sum, heard as {WORDS[case.target]}; the "
+        f"mean change is {result.distances.mean:.1f} of 255 levels.",
         "one word of the validation",
         f"voices {SEED}, training {lab.scale.seeds[0]}, target {CASE_SEED}",
     )

@@ -256,9 +256,8 @@ def _claims(table: list[dict[str, Any]]) -> list[Claim]:
             "examples.",
             f"Averaging over {crops['name']}, the best of those tried, gets {100 * crops['right_just']:.0f} % of the "
             f"images right that just fool the bare net, {100 * crops['right_same']:.0f} % of those that it is "
-            f"{percent(SURE)} sure of, and {100 * crops['right_knowing']:.0f} % of those of the same size made "
-            f"knowing it. "
-            f"Clean top-1 is {100 * crops['clean']:.1f} % (bare: {100 * none['clean']:.1f} %).",
+            f"{percent(SURE)} sure of, and {100 * crops['right_knowing']:.0f} % of those of the same size made knowing "
+            f"it. Clean top-1 is {100 * crops['clean']:.1f} % (bare: {100 * none['clean']:.1f} %).",
             [
                 Check("right, images that just fool the bare net", 100 * crops["right_just"], ">", 50.0, "%"),
                 Check(f"right, images that it is {percent(SURE)} sure of", 100 * crops["right_same"], ">", 50.0, "%"),

@@ -125,9 +125,8 @@ def claims(robust: dict[int, dict[str, Any]]) -> list[Claim]:
     def told(name: str) -> str:
         return (
             f"On letters, {100 * clean[name]:.1f} % are right (bare linear net: {100 * clean['linear']:.1f} %). "
-            f"Changes of at most {LEVELS[at]:g} grey levels, the least tried that leave the bare net "
-            f"{percent(BROKEN)} or "
-            f"less, leave it {100 * knowing['linear']:.0f} %; made on that net they leave this one "
+            f"Changes of at most {LEVELS[at]:g} grey levels, the least tried that leave the bare net {percent(BROKEN)} "
+            f"or less, leave it {100 * knowing['linear']:.0f} %; made on that net they leave this one "
             f"{100 * same[name]:.0f} %, made knowing it {100 * knowing[name]:.0f} % ({len(robust)} seeds, within "
             f"{spread[name]:.0f} points)."
         )
