@@ -35,7 +35,7 @@ DEPTH = 16
 CHUNK = 64
 CHUNK_BYTES = 1 << 20
 READ_BACK = 512
-"""Records that a worker reads back in one task: what it has mapped until it drops the map is its memory, 8 MiB here."""
+"""Records that a worker reads back in one task."""
 A_WORKER = 50
 """Fewer images are not worth one more process."""
 DEATHS = 3
