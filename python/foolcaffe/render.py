@@ -18,6 +18,7 @@ from foolcaffe import engine, gpu
 from foolcaffe.classes import read_synsets
 from foolcaffe.engine import MODELS, ROOT
 from foolcaffe.errors import FoolCaffeError, nearest, run_cli
+from foolcaffe.options import shared
 
 IMAGENET_IMAGES = 1_281_167
 """A model's solver is for as many images; another dataset gets as many epochs (the linear ones: 10),"""
@@ -202,14 +203,14 @@ def find_model(text: str) -> Path:
 def main(arguments: list[str]) -> int:
     """Parse, render."""
     parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.render", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m foolcaffe.render",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[shared("gpu")],
     )
     parser.add_argument("--model", required=True, metavar="NAME", help="of models/<name>, or a folder like it")
     parser.add_argument("--dataset", type=Path, required=True, metavar="DIR", help="build/<dataset>: LMDBs and mean")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: <dataset>/<name of the model>")
-    parser.add_argument(
-        "--gpu", default="auto", help="solver_mode GPU if one is there: auto (default), cpu, all, or ids as 0,1"
-    )
     parser.add_argument("--base-lr", type=float, metavar="RATE", help="learning rate (default: the model's)")
     parser.add_argument("--weight-decay", type=float, metavar="DECAY", help="regularization (default: the model's)")
     parser.add_argument("--std", type=float, help="of the gaussian init of the scores (default: the model's)")

@@ -12,6 +12,7 @@ from foolcaffe.images import read_image
 from foolcaffe.lists import read_list
 from foolcaffe.lmdb import validate
 from foolcaffe.lmdb.plan import count_lines
+from foolcaffe.options import shared
 from foolcaffe.progress import Progress
 
 SHOWN = 10
@@ -59,14 +60,15 @@ def main(arguments: list[str]) -> int:
     """Parse, compare, print the difference."""
     parser = argparse.ArgumentParser(prog="python -m foolcaffe.validate", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    dataset = commands.add_parser("dataset", help="LMDBs and mean of build/<dataset> against its lists")
+    quiet = [shared("quiet")]
+    dataset = commands.add_parser("dataset", help="LMDBs and mean of build/<dataset> against its lists", parents=quiet)
     dataset.add_argument("folder", type=Path, metavar="DIR")
     dataset.add_argument("--size", type=int, default=64)
-    images = commands.add_parser("images", help="print the images of a list that cannot be decoded; exit 1 if any")
+    images = commands.add_parser(
+        "images", help="print the images of a list that cannot be decoded; exit 1 if any", parents=quiet
+    )
     images.add_argument("root", type=Path, metavar="ROOT")
     images.add_argument("list", type=Path, metavar="LIST")
-    for command in (dataset, images):
-        command.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
     if options.command == "images":
         bad = bad_images(options.root, options.list, options.quiet)

@@ -15,10 +15,10 @@ PACKAGES = ("caffefiles", "torchcaffe", "foolcaffe")
 ORDER = [
     "errors",
     "locks",
+    "options",
     "progress",
     "engine",
     "images",
-    "options",
     "classes",
     "datasets.download",
     "datasets.demo",

@@ -12,12 +12,14 @@ from caffefiles.files import fsync_folder
 from foolcaffe.datasets import demo, tiny_imagenet
 from foolcaffe.datasets.download import download
 from foolcaffe.errors import FoolCaffeError, run_cli
+from foolcaffe.options import shared
 
 
 def main(arguments: list[str]) -> int:
     """Parse, call, print the folder."""
-    parser = argparse.ArgumentParser(prog="python -m foolcaffe.datasets", description=__doc__)
-    parser.add_argument("--quiet", action="store_true", help="no progress")
+    parser = argparse.ArgumentParser(
+        prog="python -m foolcaffe.datasets", description=__doc__, parents=[shared("quiet")]
+    )
     commands = parser.add_subparsers(dest="dataset", required=True, metavar="DATASET")
     one = commands.add_parser("demo", help="crops of the photographs in scikit-image's wheel")
     one.add_argument("--seed", type=int, default=1)

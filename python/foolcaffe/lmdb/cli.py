@@ -14,6 +14,7 @@ from foolcaffe.errors import EXIT_FAILED
 from foolcaffe.lmdb import plan, road, shard, validate
 from foolcaffe.lmdb.mean import mean_of
 from foolcaffe.lmdb.store import drop
+from foolcaffe.options import shared
 
 EPILOG = """ROOT may be, or lead into, a tar (also ILSVRC2012_img_train.tar, a tar of tars), a zip or a batch of the
 downsampled ImageNet: images.zip/train/ say. An interrupted build goes on when the same command is given again.
@@ -61,7 +62,6 @@ def _add_work(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--skip-bad", action="store_true", help="leave out what cannot be stored, and name it in DB/bad_images.txt"
     )
-    command.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def _add_end(command: argparse.ArgumentParser) -> None:
@@ -89,7 +89,8 @@ def parser() -> argparse.ArgumentParser:
             **more,
         )
 
-    build = add("build", "build a database on this machine")
+    quiet = [shared("quiet")]
+    build = add("build", "build a database on this machine", parents=quiet)
     _add_source(build)
     _add_work(build)
     _add_end(build)
@@ -97,29 +98,29 @@ def parser() -> argparse.ArgumentParser:
     _add_source(planned)
     planned.add_argument("--shards", type=_positive, default=1, metavar="N")
     planned.add_argument("--skip-bad", action="store_true", help="go on although lines cannot be used")
-    one = add("shard", "make one shard of a plan; safe to repeat")
+    one = add("shard", "make one shard of a plan; safe to repeat", parents=quiet)
     one.add_argument("database", type=Path, metavar="DB")
     one.add_argument("number", type=int, metavar="NUMBER", help="0..N-1")
     _add_work(one)
-    merge = add("merge", "merge the finished shards, verify and publish")
+    merge = add("merge", "merge the finished shards, verify and publish", parents=quiet)
     merge.add_argument("database", type=Path, metavar="DB")
-    merge.add_argument("--quiet", action="store_true")
     _add_end(merge)
     check = add(
-        "validate", "check every record's size, label and checksum, and compare with the list", aliases=["verify"]
+        "validate",
+        "check every record's size, label and checksum, and compare with the list",
+        aliases=["verify"],
+        parents=quiet,
     )
     check.add_argument("database", type=Path, metavar="DB")
     check.add_argument("list", type=Path, nargs="?", metavar="LIST")
     check.add_argument("--size", type=_positive, help="expected pixels a side")
     check.add_argument("--classes", type=_positive, metavar="N", help="labels must be 0..N-1")
-    check.add_argument("--quiet", action="store_true")
     removal = add("drop", "delete the records of the images that a file names")
     removal.add_argument("database", type=Path, metavar="DB")
     removal.add_argument("bad", type=Path, metavar="BAD", help="lines '<path><tab><reason>'")
-    average = add("mean", "the mean image of a database, as compute_image_mean computes it")
+    average = add("mean", "the mean image of a database, as compute_image_mean computes it", parents=quiet)
     average.add_argument("database", type=Path, metavar="DB")
     average.add_argument("out", type=Path, metavar="FILE")
-    average.add_argument("--quiet", action="store_true")
     catalog.add_arguments(
         add("list", "write the list (and class names) of a dataset: archives, Kaggle's layout, batches")
     )

@@ -15,6 +15,7 @@ from foolcaffe import engine
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import EXIT_FAILED, FoolCaffeError, nearest, run_cli
 from foolcaffe.locks import locked
+from foolcaffe.options import shared
 from foolcaffe.study.light import write_light
 from foolcaffe.study.parts import PARTS
 from foolcaffe.study.report import About, write_report
@@ -27,13 +28,13 @@ def main(arguments: list[str]) -> int:
         prog="python -m foolcaffe.study",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[shared("gpu", "quiet")],
         epilog="parts:\n" + "\n".join(f"  {name:16} {part.title}" for name, part in PARTS.items()),
     )
     parser.add_argument("part", nargs="*", metavar="PART", help="default: all, in the order below")
     parser.add_argument(
         "--dataset", type=Path, default=ROOT / "build" / "demo", help="build/<dataset> (default: build/demo)"
     )
-    parser.add_argument("--gpu", default="auto", help="for training: auto (default), cpu, all, or ids as 0,1")
     parser.add_argument("--again", action="store_true", help="run these parts even if they are done")
     parser.add_argument("--report-only", action="store_true", help="run nothing; write the report of what there is")
     parser.add_argument(
@@ -42,7 +43,6 @@ def main(arguments: list[str]) -> int:
         metavar="HTML",
         help="write a copy for a repository too: 2 MB of figures, no images of the dataset, its numbers as JSON",
     )
-    parser.add_argument("--quiet", action="store_true")
     options = parser.parse_args(arguments)
     engine.quiet = options.quiet
     for name in options.part:
