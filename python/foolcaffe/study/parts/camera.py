@@ -15,8 +15,7 @@ from skimage.transform import ProjectiveTransform, warp
 
 from foolcaffe.attacks.base import Attack, Criterion
 from foolcaffe.attacks.exact import exact
-from foolcaffe.attacks.gradient import gradient
-from foolcaffe.attacks.sign import sign
+from foolcaffe.attacks.gradient import gradient, sign
 from foolcaffe.classifier import Classifier
 from foolcaffe.images import Rgb8
 from foolcaffe.study.common import CASE_SEED, cases, decay_name, median, stack
