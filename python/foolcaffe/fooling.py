@@ -185,9 +185,6 @@ def row(
     """A row of the post's figure."""
     synsets = model.synsets()
     target = synsets[reached(criterion, verdict)]
-    direction = result.direction
-    if direction is None:
-        direction = result.image.to_bgr().array - result.start.to_bgr().array
     side = "towards" if criterion.target is not None else "away from"
     name = (target if criterion.target is not None else synsets[criterion.sought]).name
     template = f"{name} {'template' if net.linear else 'gradient'}"
@@ -197,7 +194,7 @@ def row(
     }
     return FoolingRow(
         start=result.start,
-        direction=direction,
+        direction=result.added,
         direction_name=named.get(method_name, "change"),
         factor=result.factor if result.direction is not None else None,
         image=result.image,

@@ -237,6 +237,13 @@ class Result:
     note: str = ""
 
     @property
+    def added(self) -> Floats:
+        """The direction, or the whole change of the 8-bit image for a method that has none; float32 BGR."""
+        if self.direction is not None:
+            return self.direction
+        return self.image.to_bgr().array - self.start.to_bgr().array
+
+    @property
     def distances(self) -> Distances:
         """Of the 8-bit image from the start."""
         return Distances.between(self.image.array, self.start.array)

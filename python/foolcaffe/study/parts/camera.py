@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from typing import Any
 
 import cv2
@@ -80,26 +81,21 @@ def run(lab: Lab) -> list[Claim]:
     found: dict[float, dict[str, Any]] = {}
     for decay in decays:
         net = lab.decayed(decay, lab.scale.seeds[0]).classifier()
-
-        def measure(net: Classifier = net) -> dict[str, Any]:
-            return _measure(lab, net)
-
-        found[decay] = lab.step(f"decay{decay:g}", measure)
+        found[decay] = lab.step(f"decay{decay:g}", partial(_measure, lab, net))
     _plots(lab, found)
     lab.table(
         "survival",
         "What is left through the camera",
         [
-            "weight decay",
-            "attack",
-            "fooling PNGs",
-            "median mean |δ|",
-            "photos",
-            "still the wrong class (%)",
-            "right again (%)",
-        ],
-        [
-            [d, name, a["fooled"], median(a["mean"]), a["photos"], 100 * a["survive"], 100 * a["back"]]
+            {
+                "weight decay": d,
+                "attack": name,
+                "fooling PNGs": a["fooled"],
+                "median mean |δ|": median(a["mean"]),
+                "photos": a["photos"],
+                "still the wrong class (%)": 100 * a["survive"],
+                "right again (%)": 100 * a["back"],
+            }
             for d, f in found.items()
             for name, a in f["attacks"].items()
         ],
