@@ -102,7 +102,7 @@ def find_engines() -> tuple[list[Finding], Path | None, str]:
     why: dict[str, str] = {}
     for name, code in probes.items():
         for python in pythons:
-            done = _python(python, "-c", code)
+            done = _run([str(python), "-c", code])
             if done.returncode == 0:
                 there[name] = python, done.stdout.strip()
                 break
@@ -131,7 +131,7 @@ def find_packages(python: Path) -> Finding:
         "    except Exception as e: out[name] = None\n"
         "print(json.dumps(['.'.join(map(str, sys.version_info[:3])), out]))"
     )
-    done = _python(python, "-c", code)
+    done = _run([str(python), "-c", code])
     if done.returncode != 0:
         return Finding(BAD, "packages", _last(done.stderr))
     version, versions = json.loads(done.stdout.splitlines()[-1])
@@ -149,9 +149,8 @@ def find_programs(python: Path, name: str) -> tuple[list[str], Finding]:
         if name == "torch":
             commands[program] = [str(python), "-m", f"torchcaffe.tools.{program}"]
             continue
-        beside = next((p for p in (ROOT / ".caffe" / "bin" / program,) if os.access(p, os.X_OK)), None)
-        path = str(beside) if beside else shutil.which(program)
-        if path:
+        ours = ROOT / ".caffe" / "bin" / program
+        if path := str(ours) if os.access(ours, os.X_OK) else shutil.which(program):
             commands[program] = [path]
     bad = [program for program in PROGRAMS if program not in commands]
     versions = ""
@@ -295,22 +294,11 @@ def _existing(folder: Path) -> Path:
     return folder.resolve()
 
 
-def _python(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return _run([str(python), *arguments])
-
-
 def _run(
     command: list[str], timeout: int = 120, changes: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     environment = engine.child_environment(**{"GLOG_minloglevel": "2", **(changes or {})})
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=timeout, check=False, env=environment
-        )
-    except OSError as error:
-        return subprocess.CompletedProcess(command, 127, "", str(error))
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 124, "", f"no answer within {timeout} s")
+    return gpu.run_program(command, timeout, environment)
 
 
 def _last(text: str, fatal: bool = False) -> str:

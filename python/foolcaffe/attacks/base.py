@@ -83,10 +83,10 @@ class Criterion:
             )
 
     def check(self, classes: int) -> None:
-        """Refuse a class that the net has not.
+        """Check that the net has the target and the label.
 
         Raises:
-            FoolCaffeError: out of range.
+            FoolCaffeError: if a class is out of range.
         """
         for name, index in (("target", self.target), ("label", self.label)):
             if index is not None and not 0 <= index < classes:
