@@ -163,11 +163,6 @@ def why_not(caffe_command: list[str], device: int = 0) -> str:
     return fatal[-1 if fatal is lines else 0]
 
 
-def has_gpu(caffe_command: list[str]) -> bool:
-    """Whether ``caffe device_query -gpu 0`` finds a GPU: False for a CPU-only build or a machine without one."""
-    return driver_is_loaded() and not why_not(caffe_command)
-
-
 def choose(caffe_command: list[str], asked: str) -> str:
     """The value for ``caffe train -gpu``; an empty string means CPU.
 
