@@ -143,11 +143,6 @@ def monotone(values: Sequence[float]) -> float:
     return float(min(b / a - 1 for a, b in zip(values, values[1:])))
 
 
-def infinite_as_none(values: Sequence[float]) -> list[float | None]:
-    """For JSON and tables."""
-    return [float(v) if np.isfinite(v) else None for v in values]
-
-
 def percent(share: float) -> str:
     """As texts print it."""
     return f"{100 * share:g} %"
