@@ -102,7 +102,7 @@ def find_engines() -> tuple[list[Finding], Path | None, str]:
     why: dict[str, str] = {}
     for name, code in probes.items():
         for python in pythons:
-            done = _run([str(python), "-c", code])
+            done = _python(python, "-c", code)
             if done.returncode == 0:
                 there[name] = python, done.stdout.strip()
                 break
@@ -131,7 +131,7 @@ def find_packages(python: Path) -> Finding:
         "    except Exception as e: out[name] = None\n"
         "print(json.dumps(['.'.join(map(str, sys.version_info[:3])), out]))"
     )
-    done = _run([str(python), "-c", code])
+    done = _python(python, "-c", code)
     if done.returncode != 0:
         return Finding(BAD, "packages", _last(done.stderr))
     version, versions = json.loads(done.stdout.splitlines()[-1])
@@ -292,6 +292,10 @@ def _existing(folder: Path) -> Path:
     while not folder.exists():
         folder = folder.parent
     return folder.resolve()
+
+
+def _python(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return _run([str(python), *arguments])
 
 
 def _run(

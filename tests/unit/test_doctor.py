@@ -170,7 +170,7 @@ def test_it_needs_nothing_but_python_and_names_what_is_missing(tmp_path: Path) -
 
 def test_an_engine_that_is_wanted_and_missing_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOOLCAFFE_ENGINE", "torch")
-    monkeypatch.setattr(doctor, "_run", lambda *a: subprocess.CompletedProcess(a, 1, "", "ImportError: no torch"))
+    monkeypatch.setattr(doctor, "_python", lambda *a: subprocess.CompletedProcess(a, 1, "", "ImportError: no torch"))
     found, python, name = doctor.find_engines()
     assert (python, name) == (None, "torch")
     assert states(found, "engine torch") == [BAD]
