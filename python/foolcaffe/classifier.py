@@ -6,6 +6,7 @@ Caffe aborts the process at a failed check, so what can be checked is checked be
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Union
 
@@ -120,12 +121,7 @@ class Classifier:
         Returns:
             channels × height × width, in score per grey level.
         """
-        self._load(image.array[None])
-        self._net.forward()
-        blob = self._net.blobs[self._score]
-        blob.diff[...] = np.reshape(score_diff, blob.data.shape)
-        self._net.backward(start=self._layer_of_score())
-        return np.array(self._net.blobs[self._input].diff[0])
+        return np.asarray(self.data_gradients(image, score_diff[None])[0])
 
     def class_gradient(self, image: BgrPixels, target: int) -> npt.NDArray[np.float32]:
         """The gradient of one class score on the pixels; for a linear net it is the weight row."""
@@ -173,14 +169,8 @@ class Classifier:
         Returns:
             images × channels × height × width, in score per grey level.
         """
-        batch = images.array[None] if isinstance(images, BgrPixels) else images
-        if batch.ndim != 4 or batch.shape[1:] != self.shape:
-            raise FoolCaffeError(f"images of {_by(batch.shape[1:])} do not fit a net that takes {_by(self.shape)}")
         gradients = []
-        for begin in range(0, len(batch), CHUNK):
-            part = batch[begin : begin + CHUNK]
-            self._load(part)
-            self._net.forward()
+        for begin in self._forwards(images):
             blob = self._net.blobs[self._score]
             blob.diff[...] = np.reshape(score_diffs[begin : begin + CHUNK], blob.data.shape)
             self._net.backward(start=self._layer_of_score())
@@ -191,23 +181,23 @@ class Classifier:
         return str([name for name, tops in self._net.top_names.items() if self._score in tops][-1])
 
     def _forward(self, images: Batch, blob: str) -> npt.NDArray[np.float32]:
+        rows = [np.array(self._net.blobs[blob].data).reshape(-1, self.classes) for _ in self._forwards(images)]
+        return np.concatenate(rows) if rows else np.zeros((0, self.classes), np.float32)
+
+    def _forwards(self, images: Batch) -> Iterator[int]:
+        """Run the net forward on chunks of the images, and yield the index of each chunk's first image."""
         batch = images.array[None] if isinstance(images, BgrPixels) else images
         if batch.ndim != 4 or batch.shape[1:] != self.shape:
             raise FoolCaffeError(f"images of {_by(batch.shape[1:])} do not fit a net that takes {_by(self.shape)}")
-        rows = []
         for begin in range(0, len(batch), CHUNK):
-            self._load(batch[begin : begin + CHUNK])
+            part, blob = batch[begin : begin + CHUNK], self._net.blobs[self._input]
+            if blob.data.shape[0] != len(part):
+                blob.reshape(len(part), *self.shape)
+                self._net.reshape()
+            self._net.blobs[self._input].data[...] = part - self._mean
+            self.queries += len(part)
             self._net.forward()
-            rows.append(np.array(self._net.blobs[blob].data).reshape(-1, self.classes))
-        return np.concatenate(rows) if rows else np.zeros((0, self.classes), np.float32)
-
-    def _load(self, batch: npt.NDArray[np.float32]) -> None:
-        blob = self._net.blobs[self._input]
-        if blob.data.shape[0] != len(batch):
-            blob.reshape(len(batch), *self.shape)
-            self._net.reshape()
-        self._net.blobs[self._input].data[...] = batch - self._mean
-        self.queries += len(batch)
+            yield begin
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -149,9 +149,8 @@ def find_programs(python: Path, name: str) -> tuple[list[str], Finding]:
         if name == "torch":
             commands[program] = [str(python), "-m", f"torchcaffe.tools.{program}"]
             continue
-        beside = next((p for p in (ROOT / ".caffe" / "bin" / program,) if os.access(p, os.X_OK)), None)
-        path = str(beside) if beside else shutil.which(program)
-        if path:
+        ours = ROOT / ".caffe" / "bin" / program
+        if path := str(ours) if os.access(ours, os.X_OK) else shutil.which(program):
             commands[program] = [path]
     bad = [program for program in PROGRAMS if program not in commands]
     versions = ""
@@ -303,14 +302,7 @@ def _run(
     command: list[str], timeout: int = 120, changes: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     environment = engine.child_environment(**{"GLOG_minloglevel": "2", **(changes or {})})
-    try:
-        return subprocess.run(
-            command, capture_output=True, text=True, errors="replace", timeout=timeout, check=False, env=environment
-        )
-    except OSError as error:
-        return subprocess.CompletedProcess(command, 127, "", str(error))
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 124, "", f"no answer within {timeout} s")
+    return gpu.run_program(command, timeout, environment)
 
 
 def _last(text: str, fatal: bool = False) -> str:

@@ -62,7 +62,7 @@ def enter() -> None:
     """
     arguments = _own_arguments()
     python = caffe_python()
-    asked = os.environ.get("FOOLCAFFE_ENGINE", "")  # a name that is none is said to be later, when run_cli is there
+    asked = os.environ.get("FOOLCAFFE_ENGINE", "")  # run_cli reports an unknown name later
     if arguments is None or python is None or asked == "torch" or _has("caffe") or os.environ.get("FOOLCAFFE_ENTERED"):
         return
     if _has("numpy") and _has("skimage") and arguments[0].split(".")[1:2] in NO_ENGINE:
@@ -118,25 +118,19 @@ def load() -> Any:
     """
     global _loaded
     if _loaded is None:
-        _loaded = _load_caffe() if name() == "caffe" else _load_torch()
+        _loaded = _import()
         announce()
     return _loaded
 
 
-def _load_caffe() -> Any:
-    # glog writes every layer of every net to standard error unless told otherwise before the import
-    os.environ.setdefault("GLOG_minloglevel", "2")
+def _import() -> Any:
+    module, title = ("caffe", "real pycaffe") if name() == "caffe" else ("torchcaffe.pycaffe", "torchcaffe")
+    if module == "caffe":  # glog writes every layer of every net to standard error unless its level is set first
+        os.environ.setdefault("GLOG_minloglevel", "2")
     try:
-        return importlib.import_module("caffe")
+        return importlib.import_module(module)
     except ImportError as error:
-        raise FoolCaffeError(f"real pycaffe cannot be imported by {sys.executable}: {error}", _HOW_TO_GET) from None
-
-
-def _load_torch() -> Any:
-    try:
-        return importlib.import_module("torchcaffe.pycaffe")
-    except ImportError as error:
-        raise FoolCaffeError(f"torchcaffe cannot be imported by {sys.executable}: {error}", _HOW_TO_GET) from None
+        raise FoolCaffeError(f"{title} cannot be imported by {sys.executable}: {error}", _HOW_TO_GET) from None
 
 
 def announce() -> None:
@@ -147,9 +141,9 @@ def announce() -> None:
     """
     global _announced
     if not _announced:
-        said = version()
+        engine = version()
         if not quiet:
-            print(f"engine: {said}", file=sys.stderr)
+            print(f"engine: {engine}", file=sys.stderr)
         _announced = True
 
 
@@ -160,7 +154,7 @@ def version() -> str:
         FoolCaffeError: as :func:`load`.
     """
     if name() == "caffe":
-        module = _loaded or _load_caffe()
+        module = _loaded or _import()
         return f"caffe {module.__version__} (real Caffe, {Path(module.__file__ or '').parent})"
     try:
         return f"torchcaffe {importlib.import_module('torchcaffe').__version__} (PyTorch {metadata.version('torch')})"

@@ -6,6 +6,7 @@ import argparse
 import json
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -47,19 +48,16 @@ def evaluate(net: Classifier, database: Path, quiet: bool = False) -> Evaluation
     confusions: Counter[tuple[int, int]] = Counter()
     predictions: Counter[int] = Counter()
     with DatumLMDB(database) as records, Progress(len(records), "images", "evaluate", quiet) as progress:
-        batch, labels = [], []
-        for number, record in enumerate(records, 1):
-            if record.pixels.shape != net.shape or not 0 <= record.label < net.classes:
-                raise FoolCaffeError(
-                    f"{database}: record {record.key!r} (shape {record.pixels.shape}, label {record.label}) does not "
-                    f"fit a net of shape {net.shape} and {net.classes} classes"
-                )
-            batch.append(record.pixels)
-            labels.append(record.label)
-            if len(batch) < BATCH and number < len(records):
-                continue
-            scores = net.scores(np.stack(batch).astype(np.float32))
-            truth = np.asarray(labels)
+        every = iter(records)
+        while batch := list(islice(every, BATCH)):
+            for record in batch:
+                if record.pixels.shape != net.shape or not 0 <= record.label < net.classes:
+                    raise FoolCaffeError(
+                        f"{database}: record {record.key!r} (shape {record.pixels.shape}, label {record.label}) does "
+                        f"not fit a net of shape {net.shape} and {net.classes} classes"
+                    )
+            scores = net.scores(np.stack([r.pixels for r in batch]).astype(np.float32))
+            truth = np.array([r.label for r in batch])
             reached = (scores >= scores[np.arange(len(truth)), truth][:, None]).sum(axis=1) - 1  # others only
             top1 += int((reached < 1).sum())
             top5 += int((reached < 5).sum())
@@ -68,7 +66,6 @@ def evaluate(net: Classifier, database: Path, quiet: bool = False) -> Evaluation
             confusions.update((int(t), int(b)) for t, b in zip(truth, best) if t != b)
             images += len(batch)
             progress.advance(len(batch))
-            batch, labels = [], []
     return Evaluation(images, net.classes, top1, top5, confusions, predictions)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -103,10 +104,11 @@ def fooling_figure(path: Path, rows: list[FoolingRow], title: str) -> None:
         save(figure, path)
 
 
+@dataclass(frozen=True)
 class FoolingRow:
     """One row: the start, the factor, the direction, the fooling image.
 
-    Args:
+    Attributes:
         start: the start image.
         direction: channels × height × width, BGR: what was added, up to the factor.
         direction_name: under the middle picture.
@@ -117,21 +119,15 @@ class FoolingRow:
         change: under the result: how large the change is.
     """
 
-    def __init__(
-        self,
-        *,
-        start: Rgb8,
-        direction: npt.NDArray[np.float32],
-        direction_name: str,
-        factor: float | None,
-        image: Rgb8,
-        before: list[tuple[int, str, float]],
-        after: list[tuple[int, str, float]],
-        target: int,
-        change: str,
-    ) -> None:
-        self.start, self.direction, self.direction_name, self.factor = start, direction, direction_name, factor
-        self.image, self.before, self.after, self.target, self.change = image, before, after, target, change
+    start: Rgb8
+    direction: npt.NDArray[np.float32]
+    direction_name: str
+    factor: float | None
+    image: Rgb8
+    before: list[tuple[int, str, float]]
+    after: list[tuple[int, str, float]]
+    target: int
+    change: str
 
     def largest(self) -> float:
         """The change, in grey levels, that the direction's picture shows at full contrast."""

@@ -20,7 +20,7 @@ from foolcaffe.attacks import METHODS, Budget, Criterion, checked, read_option
 from foolcaffe.classes import Synset, Synsets
 from foolcaffe.errors import EXIT_FAILED, FoolCaffeError, run_cli
 from foolcaffe.figures import FoolingRow, fooling_figure, percent, target_sheet
-from foolcaffe.fooling import fool, row, save, summary
+from foolcaffe.fooling import Setup, fool, row, save, summary
 from foolcaffe.images import Rgb8
 from foolcaffe.options import shared
 from foolcaffe.progress import Progress
@@ -89,8 +89,8 @@ def main(arguments: list[str]) -> int:
     if sum([bool(options.targets), options.all_targets, options.untargeted]) != 1:
         _parser().error("one of --class, --all-targets and --untargeted is needed")
     confidence = None if options.flip or options.untargeted else options.confidence
-    Criterion(0, confidence)  # what is wrong with the options is said before anything is loaded
-    how = _how(options)
+    Criterion(0, confidence)  # a mistake in the options is reported before anything is loaded
+    method_options = _method_options(options)
     budget = Budget(options.queries, options.seconds, None if options.quiet else _teller())
     model = find_trained(options.model, options.weights, options.mean)
     synsets = model.synsets()
@@ -103,6 +103,7 @@ def main(arguments: list[str]) -> int:
     else:
         start = starts.default(model, net, [t.id for t in wanted])
     before = net.probabilities(start.image.to_bgr())[0]
+    setup = Setup(model, net, start, before, options.method, method_options, options.seed)
     seen = int(before.argmax())
     if options.untargeted:
         criteria = [Criterion(label=seen)]
@@ -112,7 +113,8 @@ def main(arguments: list[str]) -> int:
     out.mkdir(parents=True, exist_ok=True)
     if not options.quiet:
         print(
-            f"model: {model.folder} ({net.classes} classes); start: {start.told}; seed {options.seed}", file=sys.stderr
+            f"model: {model.folder} ({net.classes} classes); start: {start.description}; seed {options.seed}",
+            file=sys.stderr,
         )
 
     def stem(targets: list[str]) -> str:
@@ -129,16 +131,7 @@ def main(arguments: list[str]) -> int:
             name = _name(criterion, synsets)
             png = out / f"{stem([name])}.png"
             try:
-                result, verdict = fool(
-                    net,
-                    start.image,
-                    criterion,
-                    method_name=options.method,
-                    seed=options.seed,
-                    png=png,
-                    budget=budget,
-                    **how,
-                )
+                fooled = fool(setup, criterion, png, budget)
             except FoolCaffeError as error:
                 if len(criteria) == 1:
                     raise
@@ -146,33 +139,20 @@ def main(arguments: list[str]) -> int:
                 continue
             finally:
                 progress.advance()
-            record = save(
-                png,
-                result,
-                verdict,
-                criterion,
-                before=before,
-                model=model,
-                start=start,
-                method_name=options.method,
-                options=how,
-                seed=options.seed,
-            )
+            record = save(setup, fooled)
             records.append(record)
             if options.all_targets:
-                sheet.append((result.image, record["target"]["name"], f"{verdict.distances.l2:.0f}"))
+                sheet.append((fooled.result.image, record["target"]["name"], f"{record['l2']:.0f}"))
                 continue
-            rows.append(
-                row(result, verdict, criterion, before=before, model=model, net=net, method_name=options.method)
-            )
+            rows.append(row(setup, fooled))
             if not options.json:
                 print(png if options.quiet else summary(record, png))
-    title = f"{model.dataset.name}, {model.folder.name}: from {start.told} to"
+    title = f"{model.dataset.name}, {model.folder.name}: from {start.description} to"
     if sheet:
         sizes = [r["l2"] for r in records]
-        told = f"{len(sheet)} classes by {options.method}; L2 {min(sizes):.0f} to {max(sizes):.0f}"
+        found = f"{len(sheet)} classes by {options.method}; L2 {min(sizes):.0f} to {max(sizes):.0f}"
         path = out / f"{stem(['all'])}-sheet.png"
-        target_sheet(path, start.image, sheet, f"{title} {told}, median {statistics.median(sizes):.0f}")
+        target_sheet(path, start.image, sheet, f"{title} {found}, median {statistics.median(sizes):.0f}")
         if not options.json:
             print(path)
     if rows:
@@ -187,8 +167,8 @@ def main(arguments: list[str]) -> int:
     return EXIT_FAILED if len(records) < len(criteria) else 0
 
 
-def _how(options: argparse.Namespace) -> dict[str, Any]:
-    """The options of the method that were given, checked."""
+def _method_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of the method that were given, checked."""
     named = {key: getattr(options, key) for key in ("norm", "eps", "steps", "step_size")}
     given = {key: value for key, value in named.items() if value is not None}
     for text in options.set:

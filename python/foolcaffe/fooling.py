@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,40 +15,73 @@ import numpy.typing as npt
 
 from caffefiles.files import sha256, write_json
 from foolcaffe import engine
-from foolcaffe.attacks import METHODS, Criterion, Result
+from foolcaffe.attacks import METHODS, Budget, Criterion, Result
 from foolcaffe.attacks import run as attack
 from foolcaffe.classifier import Classifier
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.figures import FoolingRow, percent, template_image, top
-from foolcaffe.images import Rgb8, write_png
+from foolcaffe.images import write_png
 from foolcaffe.starts import Start
 from foolcaffe.trained import TrainedModel
 from foolcaffe.verify import Verdict, verify
 
 
-def fool(
-    net: Classifier, start: Rgb8, criterion: Criterion, *, method_name: str, seed: int, png: Path, **options: Any
-) -> tuple[Result, Verdict]:
+@dataclass(frozen=True)
+class Setup:
+    """What the fooling images of one command have in common.
+
+    Attributes:
+        model, net: the trained model, and its classifier.
+        start: where every attack begins.
+        before: the start's probabilities, one for each class.
+        method_name, options, seed: the attack, its options, and the seed of its draws.
+    """
+
+    model: TrainedModel
+    net: Classifier
+    start: Start
+    before: npt.NDArray[np.float32]
+    method_name: str
+    options: Mapping[str, Any]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Fooled:
+    """A fooling image: the attack's result, the verdict on the PNG at ``png``, and the criterion that it meets."""
+
+    png: Path
+    result: Result
+    verdict: Verdict
+    criterion: Criterion
+
+    @property
+    def reached(self) -> int:
+        """The class that was reached: the target, or the best class after an untargeted attack."""
+        return int(self.verdict.probabilities.argmax()) if self.criterion.target is None else self.criterion.target
+
+
+def fool(setup: Setup, criterion: Criterion, png: Path, budget: Budget | None = None) -> Fooled:
     """Attack, write the PNG, and verify it from disk. A PNG that does not fool is not left behind.
 
     Raises:
         FoolCaffeError: the start is of the class already, the criterion was not reached, or the method refuses.
     """
+    net, start, method_name = setup.net, setup.start.image, setup.method_name
     criterion.check(net.classes)
     if bool(criterion.met(net.probabilities(start.to_bgr()))[0]):
         raise FoolCaffeError(
             "the start is what you want already: there is nothing to fool",
             "choose another class, another start, or a higher --confidence",
         )
-    result = attack(method_name, net, start, criterion, seed=seed, **options)
-    wanted = "best class" if criterion.confidence is None else f"confidence {criterion.confidence:g}"
-    if criterion.target is None:
-        wanted = "another best class"
+    result = attack(method_name, net, start, criterion, seed=setup.seed, budget=budget, **setup.options)
     if not result.success["image"]:
-        eps = options.get("eps")
+        goal = "best class" if criterion.confidence is None else f"confidence {criterion.confidence:g}"
+        goal = "another best class" if criterion.target is None else goal
+        eps = setup.options.get("eps")
         within = f"within 0..255{'' if eps is None else f' and {eps:g} grey levels of the start'}"
         raise FoolCaffeError(
-            f"not reached {within} by {method_name}: {wanted}; "
+            f"not reached {within} by {method_name}: {goal}; "
             f"the highest confidence in the class was {percent(result.best)}, after {result.queries} queries"
             + (f"\n    {result.note}" if result.note else ""),
             "ask for less (--confidence, --flip), begin with another image, or try another --method: "
@@ -63,43 +96,20 @@ def fool(
                 f"the PNG read back from disk does not fool ({png}): this is a fault of FoolCaffe, please report it"
             )
         trial.replace(png)
-    return result, verdict
+    return Fooled(png, result, verdict, criterion)
 
 
-def reached(criterion: Criterion, verdict: Verdict) -> int:
-    """The class that was reached: the target, or untargeted whatever came out."""
-    return int(verdict.probabilities.argmax()) if criterion.target is None else criterion.target
-
-
-def save(
-    png: Path,
-    result: Result,
-    verdict: Verdict,
-    criterion: Criterion,
-    *,
-    before: npt.NDArray[np.float32],
-    model: TrainedModel,
-    start: Start,
-    method_name: str,
-    options: Mapping[str, Any],
-    seed: int,
-) -> dict[str, Any]:
+def save(setup: Setup, fooled: Fooled) -> dict[str, Any]:
     """Write the perturbation, amplified, and the JSON record beside a fooling PNG.
-
-    Args:
-        png: the fooling image, written and verified by :func:`fool`.
-        result, verdict, criterion: what was found, what the PNG is, what was wanted.
-        before: the start's probabilities.
-        model, start: of what.
-        method_name, options, seed: how.
 
     Returns:
         The record; norms in grey levels 0..255, measured on the PNG.
     """
+    png, result, verdict, criterion = fooled.png, fooled.result, fooled.verdict, fooled.criterion
     delta = result.image.to_bgr().array - result.start.to_bgr().array
     amplified = 127.0 / max(float(np.abs(delta).max()), 1.0)
     write_png(png.with_name(f"{png.stem}-perturbation.png"), template_image(delta, 127.5 / amplified))
-    synsets = model.synsets()
+    synsets = setup.model.synsets()
 
     def best(probabilities: npt.NDArray[np.float32]) -> list[dict[str, Any]]:
         return [
@@ -107,36 +117,36 @@ def save(
             for i, name, p in top(probabilities, synsets)
         ]
 
-    target = synsets[reached(criterion, verdict)]
+    target = synsets[fooled.reached]
     proved = result.certificate
     kind: Any = "flip" if criterion.confidence is None else {"confidence": criterion.confidence}
     record = {
         "target": {"id": target.id, "wnid": target.wnid, "name": target.name},
         "criterion": kind if criterion.target is not None else {"not": synsets[criterion.sought].name},
-        "start": start.told,
-        "before": best(before),
+        "start": setup.start.description,
+        "before": best(setup.before),
         "after": best(verdict.probabilities),
-        "confidence_before": float(before[target.id]),
+        "confidence_before": float(setup.before[target.id]),
         "confidence_after": float(verdict.probabilities[target.id]),
         "l2": verdict.distances.l2,
         "linf": verdict.distances.linf,
         "mean_abs": verdict.distances.mean,
         "perturbation_amplified": amplified,
-        "method": method_name,
-        "options": dict(options),
+        "method": setup.method_name,
+        "options": dict(setup.options),
         "factor": result.factor,
         "steps": result.steps,
         "queries": result.queries,
         "queries_to_first_success": result.first,
-        "seed": seed,
+        "seed": setup.seed,
         "success": result.success,
         **({"certificate": asdict(proved)} if proved else {}),
         "verified": verdict.fooled,
         "engine": engine.name(),
-        "model": str(model.folder),
+        "model": str(setup.model.folder),
         "sha256": {
             "start": hashlib.sha256(result.start.array.tobytes()).hexdigest(),
-            **_hashes(model),
+            **_hashes(setup.model),
             "png": sha256(png),
         },
         "trajectory": [[f, c] for f, c in result.trajectory],
@@ -172,37 +182,25 @@ def summary(record: Mapping[str, Any], png: Path) -> str:
     return "\n".join([*lines, f"written {png}"])
 
 
-def row(
-    result: Result,
-    verdict: Verdict,
-    criterion: Criterion,
-    *,
-    before: npt.NDArray[np.float32],
-    model: TrainedModel,
-    net: Classifier,
-    method_name: str,
-) -> FoolingRow:
-    """A row of the post's figure."""
-    synsets = model.synsets()
-    target = synsets[reached(criterion, verdict)]
-    direction = result.direction
-    if direction is None:
-        direction = result.image.to_bgr().array - result.start.to_bgr().array
-    side = "towards" if criterion.target is not None else "away from"
-    name = (target if criterion.target is not None else synsets[criterion.sought]).name
-    template = f"{name} {'template' if net.linear else 'gradient'}"
+def row(setup: Setup, fooled: Fooled) -> FoolingRow:
+    """Return a row of the post's figure."""
+    result, verdict, synsets = fooled.result, fooled.verdict, setup.model.synsets()
+    targeted = fooled.criterion.target is not None
+    side = "towards" if targeted else "away from"
+    name = synsets[fooled.criterion.sought].name
+    template = f"{name} {'template' if setup.net.linear else 'gradient'}"
     named = {
-        "gradient": template if criterion.target is not None else f"minus the {template}",
+        "gradient": template if targeted else f"minus the {template}",
         "sign": f"sign {side} {name}",
     }
     return FoolingRow(
         start=result.start,
-        direction=direction,
-        direction_name=named.get(method_name, "change"),
+        direction=result.added,
+        direction_name=named.get(setup.method_name, "change"),
         factor=result.factor if result.direction is not None else None,
         image=result.image,
-        before=top(before, synsets),
+        before=top(setup.before, synsets),
         after=top(verdict.probabilities, synsets),
-        target=target.id,
+        target=fooled.reached,
         change=f"mean change {verdict.distances.mean:{'.0f' if verdict.distances.mean >= 10 else '.2g'}} of 255",
     )

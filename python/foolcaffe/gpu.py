@@ -124,20 +124,25 @@ def parse_smi(text: str) -> list[Gpu]:
     return found
 
 
+def run_program(
+    command: list[str], timeout: int, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program; exit code 127 stands for one that cannot be started, 124 for one that runs over ``timeout`` s."""
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=timeout, check=False, env=environment
+        )
+    except OSError as error:
+        return subprocess.CompletedProcess(command, 127, "", str(error))
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 124, "", f"{Path(command[0]).name}: no answer within {timeout} s")
+
+
 def driver_gpus() -> list[Gpu]:
     """The GPUs that NVIDIA's driver lists; none where there is no driver or no ``nvidia-smi``."""
     fields = "index,name,memory.total,memory.free,driver_version"
     for query in (f"{fields},compute_cap", fields):  # drivers before 510 know no compute_cap
-        try:
-            done = subprocess.run(
-                ["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader,nounits"],
-                capture_output=True,
-                text=True,
-                timeout=30,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return []
+        done = run_program(["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader,nounits"], 30)
         if done.returncode == 0:
             return parse_smi(done.stdout)
     return []
@@ -150,29 +155,12 @@ def driver_is_loaded() -> bool:
 
 def why_not(caffe_command: list[str], device: int = 0) -> str:
     """Why the engine cannot use GPU ``device``: the last of what ``caffe device_query`` says; empty if it can."""
-    try:
-        query = subprocess.run(
-            [*caffe_command, "device_query", "-gpu", str(device)],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=60,
-            check=False,
-        )
-    except OSError as error:
-        return str(error)
-    except subprocess.TimeoutExpired:
-        return "device_query did not answer within a minute"
+    query = run_program([*caffe_command, "device_query", "-gpu", str(device)], 60)
     if query.returncode == 0:
         return ""
     lines = [line for line in (query.stderr + query.stdout).splitlines() if line.strip()]
     fatal = [line for line in lines if re.match(r"F\d{4} ", line)] or lines or [f"exit code {query.returncode}"]
     return fatal[-1 if fatal is lines else 0]
-
-
-def has_gpu(caffe_command: list[str]) -> bool:
-    """Whether ``caffe device_query -gpu 0`` finds a GPU: False for a CPU-only build or a machine without one."""
-    return driver_is_loaded() and not why_not(caffe_command)
 
 
 def choose(caffe_command: list[str], asked: str) -> str:

@@ -188,10 +188,10 @@ def _named(net: Any, name: str, file: Path) -> Any:
 
 
 def find_model(text: str) -> Path:
-    """``models/<name>`` by its name or path.
+    """Find a model's prototxts, ``models/<name>``, by name or path (for weights: ``find_trained``).
 
     Raises:
-        FoolCaffeError: no such model, offering the nearest.
+        FoolCaffeError: if there is no such model; the message offers the nearest name.
     """
     for path in (Path(text), MODELS / text):
         if (path / "solver.prototxt").is_file():

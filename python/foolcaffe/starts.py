@@ -21,10 +21,10 @@ LOOKED_AT = 500
 
 @dataclass(frozen=True)
 class Start:
-    """An image of the net's size; what it is, for people (``told``) and for names of files (``short``)."""
+    """An image of the net's size; what it is, for people (``description``) and for names of files (``short``)."""
 
     image: Rgb8
-    told: str
+    description: str
     short: str
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from scipy.special import expit
 
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, run_cli
@@ -37,11 +38,6 @@ class Toy:
     probability_ad: float
 
 
-def sigmoid(score: float) -> float:
-    """1 / (1 + e^−score)."""
-    return 1 / (1 + math.exp(-score)) if score >= 0 else math.exp(score) / (1 + math.exp(score))
-
-
 def toy(x: npt.ArrayLike = X, w: npt.ArrayLike = W, step: float = STEP) -> Toy:
     """Compute the example; with the defaults the post's own numbers come out.
 
@@ -53,7 +49,7 @@ def toy(x: npt.ArrayLike = X, w: npt.ArrayLike = W, step: float = STEP) -> Toy:
         raise FoolCaffeError(f"x has {a.size} numbers, w has {b.size}: as many were expected")
     xad = a + step * b
     before, after = float(a @ b), float(xad @ b)
-    return Toy(a, b, xad, before, after, sigmoid(before), sigmoid(after))
+    return Toy(a, b, xad, before, after, float(expit(before)), float(expit(after)))
 
 
 def draw(path: Path, example: Toy, step: float) -> None:

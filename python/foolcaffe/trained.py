@@ -53,7 +53,7 @@ class TrainedModel:
 def find_trained(
     model: str | None, weights: Path | None = None, mean: Path | None = None, build: Path | None = None
 ) -> TrainedModel:
-    """A trained model by name or folder; without one, that trained last under ``build/``.
+    """Find a trained model, ``build/<dataset>/<model>``, by name or folder; without one, the model trained last.
 
     Args:
         model: a folder as ``build/demo/linear_softmax``, the name of one, or None.

@@ -13,14 +13,12 @@ from foolcaffe.attacks.base import Attack, Budget, Certificate, Criterion, Resul
 from foolcaffe.attacks.deepfool import deepfool
 from foolcaffe.attacks.evolve import evolve
 from foolcaffe.attacks.exact import exact
-from foolcaffe.attacks.gradient import gradient
+from foolcaffe.attacks.gradient import gradient, sign
 from foolcaffe.attacks.iterated import iterated
 from foolcaffe.attacks.lbfgs import lbfgs
 from foolcaffe.attacks.local import local
-from foolcaffe.attacks.nes import nes
+from foolcaffe.attacks.nes import nes, spsa
 from foolcaffe.attacks.numeric import numeric
-from foolcaffe.attacks.sign import sign
-from foolcaffe.attacks.spsa import spsa
 from foolcaffe.attacks.square import square
 from foolcaffe.attacks.visualise import visualise
 from foolcaffe.errors import FoolCaffeError, nearest
@@ -85,10 +83,10 @@ POSITIVE = ("step_size", "sigma", "delta")
 
 
 def checked(name: str, options: Mapping[str, Any]) -> None:
-    """Refuse options that a method does not take, or that are out of range.
+    """Check a method's options.
 
     Raises:
-        FoolCaffeError: so it is.
+        FoolCaffeError: the method does not take an option, or its value is out of range.
     """
     known = options_of(name)
     for key, value in options.items():

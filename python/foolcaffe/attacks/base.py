@@ -83,10 +83,10 @@ class Criterion:
             )
 
     def check(self, classes: int) -> None:
-        """Refuse a class that the net has not.
+        """Check that the net has the target and the label.
 
         Raises:
-            FoolCaffeError: out of range.
+            FoolCaffeError: if a class is out of range.
         """
         for name, index in (("target", self.target), ("label", self.label)):
             if index is not None and not 0 <= index < classes:
@@ -237,6 +237,13 @@ class Result:
     note: str = ""
 
     @property
+    def added(self) -> Floats:
+        """The direction, or the whole change of the 8-bit image for a method that has none; float32 BGR."""
+        if self.direction is not None:
+            return self.direction
+        return self.image.to_bgr().array - self.start.to_bgr().array
+
+    @property
     def distances(self) -> Distances:
         """Of the 8-bit image from the start."""
         return Distances.between(self.image.array, self.start.array)
@@ -267,12 +274,20 @@ class Budget:
 
 
 Attack = Callable[..., Result]
-"""An attack: ``attack(net, start, criterion, *, seed, …)``, a search for the smallest perturbation whose 8-bit image
-meets the criterion. Keywords, where a method has them: ``eps`` (largest norm, grey levels), ``norm`` ("l2" or "linf"),
-``steps``, ``step_size`` (grey levels), ``bounds`` (grey levels that may be used), ``budget``.
+"""An attack searches for the smallest perturbation whose 8-bit image meets the criterion.
 
-Raises FoolCaffeError if it cannot begin (an all-zero gradient, say). A search that fails gives a result
-without success.
+Every attack is called as ``attack(net, start, criterion, *, seed=0, bounds=(0, 255), budget=None, …)``:
+
+- ``net``: a classifier; black-box attacks take anything that gives scores.
+- ``start``: an 8-bit image of the net's size.
+- ``criterion``: a target class, with a confidence or without one; or a label, for an untargeted attack.
+- ``bounds``: the lowest and the highest grey level that may be used, within 0..255.
+- ``budget``: when the search ends, whether it has found something or not.
+- ``seed``: of all random draws; an attack that draws nothing ignores it.
+
+Most also take ``eps`` (the largest norm of the change, in grey levels), ``norm`` ("l2" or "linf"), ``steps``, and
+``step_size`` (grey levels). An attack raises FoolCaffeError if it cannot begin, for example because of an all-zero
+gradient or as :class:`~foolcaffe.attacks.search.Search` does; a search that fails returns a result without success.
 """
 
 
@@ -281,6 +296,13 @@ def judge(net: Scores, raw: BgrPixels, criterion: Criterion, image: Rgb8 | None 
     levels = (image or raw.to_rgb8()).to_bgr()
     met = criterion.met(net.probabilities(np.stack([raw.array, raw.clipped().array, levels.array])))
     return {"raw": bool(met[0]), "clipped": bool(met[1]), "image": bool(met[2])}
+
+
+def within(delta: npt.NDArray[Any], radius: float | npt.NDArray[np.float64], norm: str) -> npt.NDArray[Any]:
+    """N perturbations drawn back into L2 or L∞ balls of one radius, or of N × 1 × 1 × 1 radii, in grey levels."""
+    if norm == "linf":
+        return np.asarray(np.clip(delta, -radius, radius))
+    return np.asarray(delta * np.minimum(1.0, radius / np.maximum(norm_of(delta, norm), 1e-30)[:, None, None, None]))
 
 
 def norm_of(delta: npt.NDArray[Any], norm: str) -> npt.NDArray[np.float64]:

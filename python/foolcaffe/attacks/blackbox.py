@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from foolcaffe.attacks.base import Batch, Floats
 from foolcaffe.errors import FoolCaffeError
@@ -62,5 +63,4 @@ class SklearnScores:
         scores = np.asarray(self.model.decision_function(self.rows(batch)), np.float64)
         if scores.ndim == 1:  # of two classes scikit-learn gives one score
             scores = np.stack([-scores, scores], axis=1) / 2
-        powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+        return np.asarray(softmax(scores, axis=1), np.float32)

@@ -37,14 +37,10 @@ def deepfool(
     image found is looked for.
 
     Args:
-        net: the classifier.
-        start: of the net's size.
         criterion: label; or target. A confidence is then approached by asking for the log odds that are missing.
         eps: largest L2 norm, in grey levels.
         steps: linearisations at most.
-        bounds: grey levels that may be used.
-        budget: when to end in any case.
-        seed: not used: nothing is drawn.
+        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
 
     Raises:
         FoolCaffeError: an all-zero gradient; or as :class:`Search`.

@@ -41,14 +41,11 @@ def evolve(
     """An image for one class by :func:`evolve_many`; ``start`` is where a direct encoding begins.
 
     Args:
-        net: anything that gives scores.
         start: of its size; distances are from it.
         criterion: target and confidence if any.
         encoding: ``direct`` (each value is a gene) or ``pattern`` (a small network paints the image).
         steps: generations at most.
-        bounds: grey levels that may be used.
-        budget: when to end in any case.
-        seed: of every draw.
+        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
 
     Raises:
         FoolCaffeError: no target, an unknown encoding; or as :class:`Search`.

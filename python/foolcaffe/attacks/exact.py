@@ -43,14 +43,10 @@ def exact(
     target's row less those of the few rivals that would come first. Untargeted: the nearest of all rivals.
 
     Args:
-        net: a linear net.
-        start: of the net's size.
-        criterion: target and confidence if any, or label.
         norm: what is made smallest.
         eps: the largest norm allowed; if the optimum is larger, that is proved.
-        bounds: grey levels that may be used.
         budget: of queries; the search itself needs two.
-        seed: not used: nothing is drawn.
+        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
 
     Returns:
         ``raw`` is the optimum, ``image`` the best 8-bit image, ``certificate`` the proof.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from foolcaffe.attacks.base import Budget, Criterion, Floats, Gradients, Result, norm_of
+from foolcaffe.attacks.base import Budget, Criterion, Floats, Gradients, Result, norm_of, within
 from foolcaffe.attacks.search import BOUNDS, Search
 from foolcaffe.images import Rgb8
 
@@ -39,17 +39,12 @@ def iterated(
     which vanishes when the softmax saturates.
 
     Args:
-        net: the classifier.
-        start: of the net's size.
-        criterion: target class, and confidence if any; or label.
         norm: the ball's.
         eps: its radius in grey levels, or None for the smallest that fools.
         steps: gradient steps in a ball.
         step_size: grey levels; default: 2.5 eps / steps, so that every place of the ball can be reached.
         restarts: how many, the first from the start itself.
-        bounds: grey levels that may be used.
-        budget: when to end in any case.
-        seed: of the random restarts.
+        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
 
     Raises:
         FoolCaffeError: an all-zero gradient; or as :class:`Search`.
@@ -103,9 +98,4 @@ def directions(gradients: Floats | np.ndarray, norm: str) -> Floats:
 
 def into_ball(search: Search, x: Floats, radius: float) -> Floats:
     """N images drawn back to a radius around the start, and into the search's bounds."""
-    delta = x - search.base
-    if search.norm == "linf":
-        delta = np.clip(delta, -radius, radius)
-    else:
-        delta = delta * np.minimum(1.0, radius / np.maximum(norm_of(delta, "l2"), 1e-30))[:, None, None, None]
-    return search.project((search.base + delta).astype(np.float32))
+    return search.project((search.base + within(x - search.base, radius, search.norm)).astype(np.float32))

@@ -35,14 +35,9 @@ def lbfgs(
     class's score less the label's takes the place of log p; at last a shorter way to the image found is looked for.
 
     Args:
-        net: the classifier.
-        start: of the net's size.
-        criterion: target class, and confidence if any; or label.
         eps: largest L2 norm, in grey levels.
         steps: L-BFGS iterations for each c.
-        bounds: grey levels that may be used.
-        budget: when to end in any case.
-        seed: not used: nothing is drawn.
+        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
 
     Raises:
         FoolCaffeError: an all-zero gradient; or as :class:`Search`.

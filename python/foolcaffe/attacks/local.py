@@ -33,14 +33,9 @@ def local(
     the scores; a classifier that votes is no harder than another.
 
     Args:
-        net: anything that gives scores.
-        start: of its size.
-        criterion: target and confidence if any, or label.
         eps, norm: the ball; without an eps growing ones, until the image fools.
         steps: rounds of 16 neighbours in each ball.
-        bounds: grey levels that may be used.
-        budget: when to end in any case.
-        seed: of every draw.
+        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
     """
     search = Search(net, start, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)
     rng = np.random.default_rng(seed)

@@ -40,15 +40,10 @@ def numeric(
     label; both with a small share for every class, since a forest can say 0.
 
     Args:
-        net: anything that gives scores.
-        start: of its size.
-        criterion: target and confidence if any, or label.
         eps, norm: largest norm of the change, in grey levels.
         step_size: h, in grey levels: 1 is the smallest that an 8-bit image can show; classifiers that vote need more.
         block: side of the squares that are changed together.
-        bounds: grey levels that may be used.
-        budget: when to end in any case.
-        seed: not used: nothing is drawn.
+        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
 
     Raises:
         FoolCaffeError: no change of that size changes any score; or as :class:`Search`.

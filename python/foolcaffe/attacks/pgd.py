@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from foolcaffe.attacks.base import Floats, norm_of
+from foolcaffe.attacks.base import Floats, within
 from foolcaffe.attacks.iterated import directions
 
 
@@ -51,7 +51,7 @@ def pgd(
         diffs = -probabilities
         diffs[every, targets] += 1
         moved = x + 2.5 / steps * radius * directions(net.data_gradients(x, diffs), norm)
-        x = np.clip(images + _within(moved - images, radius, norm), 0, 255).astype(np.float32)
+        x = np.clip(images + within(moved - images, radius, norm), 0, 255).astype(np.float32)
         whole = np.rint(x)
         if norm == "linf":  # a radius between whole levels
             whole = np.clip(whole, images - np.floor(radius), images + np.floor(radius)).astype(np.float32)
@@ -60,10 +60,3 @@ def pgd(
         better = now > most
         best[better], most[better] = whole[better], now[better]
     return np.asarray(best, np.float32)
-
-
-def _within(delta: npt.NDArray[np.float64], radius: npt.NDArray[np.float64], norm: str) -> npt.NDArray[np.float64]:
-    if norm == "linf":
-        return np.asarray(np.clip(delta, -radius, radius))
-    size = norm_of(delta, "l2")[:, None, None, None]
-    return np.asarray(delta * np.minimum(1.0, radius / np.maximum(size, 1e-30)))

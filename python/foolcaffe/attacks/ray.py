@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from foolcaffe.attacks.base import MARGIN, Floats, Result
 from foolcaffe.attacks.search import Search
-from foolcaffe.errors import FoolCaffeError
 
 GRID = 96
 """Candidates of the first pass, geometrically spaced: neighbours differ by 13 %."""
@@ -50,14 +49,8 @@ def walk(search: Search, direction: Floats) -> tuple[float, list[tuple[float, fl
         FoolCaffeError: the direction is zero everywhere, or not finite.
         Spent: the budget does not allow it.
     """
+    search.check_gradient(direction)
     largest = float(np.abs(direction).max())
-    if not np.isfinite(largest):
-        raise FoolCaffeError("the data gradient is not finite", "are the weights those of a diverged training?")
-    if largest == 0:
-        raise FoolCaffeError(
-            "the data gradient is zero everywhere: there is no direction to go in",
-            "a constant net, or a saturated softmax; for a deploy net of your own see force_backward",
-        )
     trajectory: list[tuple[float, float]] = []
 
     def first_met(factors: npt.NDArray[np.float64]) -> int | None:

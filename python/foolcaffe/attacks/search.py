@@ -185,10 +185,10 @@ class Search:
         return probabilities, gradients
 
     def check_gradient(self, gradients: Floats) -> None:
-        """Refuse gradients that are not finite, or, before anything was found, zero everywhere.
+        """Check gradients.
 
         Raises:
-            FoolCaffeError: so it is.
+            FoolCaffeError: they are not finite, or zero everywhere before anything was found.
         """
         if not np.isfinite(gradients).all():
             raise FoolCaffeError("the data gradient is not finite", "are the weights those of a diverged training?")

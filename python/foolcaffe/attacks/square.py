@@ -36,14 +36,9 @@ def square(
     stretched over ``steps``; without an eps balls of several radii are tried, and at last a shorter way to the image.
 
     Args:
-        net: anything that gives scores.
-        start: of its size.
-        criterion: target and confidence if any, or label.
         eps: the L∞ radius in grey levels; without it growing ones, until the image fools.
         steps: squares in each ball.
-        bounds: grey levels that may be used.
-        budget: when to end in any case.
-        seed: of every draw.
+        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
     """
     search = Search(net, start, criterion, eps=eps, norm="linf", bounds=bounds, budget=budget)
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Floats, Gradients, Scores, norm_of
+from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Floats, Gradients, Scores, norm_of, within
 from foolcaffe.attacks.iterated import directions
 from foolcaffe.attacks.search import Search, Spent
 from foolcaffe.errors import FoolCaffeError
@@ -87,7 +87,7 @@ def universal(
             )
             mean = net.data_gradients(images[left or slice(None)], diffs).mean(axis=0)
             searches[0].check_gradient(mean)
-            delta = within(delta + size * directions(mean[None], norm)[0], eps, norm)
+            delta = within(delta + size * directions(mean[None], norm), eps, norm)[0].astype(np.float32)
             trial = whole(delta, eps, norm)
             now = fooled_by(net, bases, criteria, trial)
             if sum(now) > sum(best):
@@ -104,13 +104,6 @@ def fooled_by(net: Scores, bases: Floats, criteria: Sequence[Criterion], delta: 
     """Which images a whole perturbation fools, clipped to 0..255."""
     probabilities = net.probabilities(np.clip(bases + delta, 0, 255).astype(np.float32))
     return [bool(criterion.met(probabilities[i : i + 1], MARGIN)[0]) for i, criterion in enumerate(criteria)]
-
-
-def within(delta: Floats, eps: float, norm: str) -> Floats:
-    """Drawn back into the ball."""
-    if norm == "linf":
-        return np.asarray(np.clip(delta, -eps, eps), np.float32)
-    return np.asarray(delta * min(1.0, eps / max(float(norm_of(delta[None], norm)[0]), 1e-30)), np.float32)
 
 
 def whole(delta: Floats, eps: float, norm: str) -> Floats:

@@ -36,16 +36,13 @@ def visualise(
     Unlike the attacks it does not stay near the start, nor stop at the first success: the result is the last image.
 
     Args:
-        net: the classifier.
         start: grey, noise or a photograph.
         criterion: target.
         steps: gradient steps.
         step_size: mean absolute change of a step, in grey levels.
         prior: ``blur``, ``tv`` or ``none``.
         jitter: pixels.
-        bounds: grey levels that may be used.
-        budget: when to end in any case.
-        seed: of the shifts.
+        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
 
     Raises:
         FoolCaffeError: no target, an unknown prior, an all-zero gradient; or as :class:`Search`.

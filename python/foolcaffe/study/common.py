@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -129,12 +130,10 @@ def median(values: Sequence[float]) -> float:
     return float(np.median(values)) if len(values) else float("nan")
 
 
-def quartiles(values: Sequence[float]) -> tuple[float, float]:
-    """The quartiles, or not a number of nothing."""
-    if not len(values):
-        return float("nan"), float("nan")
-    low, high = np.percentile(values, [25, 75])
-    return float(low), float(high)
+def spread(axes: Axes, x: npt.ArrayLike, samples: Sequence[Sequence[float]], **style: Any) -> None:
+    """Plot the median of each sample at its ``x``, with bars from the lower to the upper quartile."""
+    low, middle, high = np.array([np.percentile(s, [25, 50, 75]) if len(s) else [np.nan] * 3 for s in samples]).T
+    axes.errorbar(x, middle, [middle - low, high - middle], capsize=3, **style)
 
 
 def monotone(values: Sequence[float]) -> float:
@@ -142,11 +141,6 @@ def monotone(values: Sequence[float]) -> float:
     if not np.isfinite(values).all():
         return float("nan")
     return float(min(b / a - 1 for a, b in zip(values, values[1:])))
-
-
-def infinite_as_none(values: Sequence[float]) -> list[float | None]:
-    """For JSON and tables."""
-    return [float(v) if np.isfinite(v) else None for v in values]
 
 
 def percent(share: float) -> str:

@@ -8,7 +8,7 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -247,11 +247,11 @@ class Lab(Bench):
             small.save(temporary, format="PNG", optimize=True)
         self.figures.append(Figure(path.name, title, alt, n, seed, photos))
 
-    def table(self, key: str, title: str, columns: list[str], rows: list[list[Cell]]) -> None:
-        """Keep a table, as CSV and as JSON."""
-        table = Table(key, title, columns, jsonable(rows))
+    def table(self, key: str, title: str, rows: Sequence[Mapping[str, Cell]]) -> None:
+        """Keep a table as CSV and as JSON; its columns are the keys of the first row."""
+        table = Table(key, title, list(rows[0]) if rows else [], [list(jsonable(row).values()) for row in rows])
         write_text(self.folder / f"{key}.csv", csv_text(table))
-        write_json(self.folder / f"{key}.json", [dict(zip(columns, row)) for row in table.rows])
+        write_json(self.folder / f"{key}.json", [dict(zip(table.columns, row)) for row in table.rows])
         self.tables.append(table)
 
 
@@ -269,17 +269,9 @@ def csv_text(table: Table) -> str:
     return out.getvalue()
 
 
-def hashed(*paths: Path) -> str:
-    """SHA-256 of files' bytes, one after the other."""
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
 def prototxts() -> str:
-    """The hash of all models' prototxts."""
-    return hashed(*sorted(MODELS.glob("*/*.prototxt")))
+    """Return the SHA-256 of all models' prototxts."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(MODELS.glob("*/*.prototxt")))).hexdigest()
 
 
 def _wanted(model: str, side: int | None, overrides: Overrides, view: Path) -> dict[str, Any]:
@@ -296,8 +288,6 @@ def _wanted(model: str, side: int | None, overrides: Overrides, view: Path) -> d
 
 def _identity(view: Path) -> str:
     """What tells one training set from another: its mean, and the names of its classes."""
-    digest = hashlib.sha256()
-    for name in ("mean.binaryproto", "synset_words.txt"):
-        digest.update((view / name).read_bytes())
-    digest.update(str((view / "train_lmdb" / "data.mdb").stat().st_size).encode())
-    return digest.hexdigest()
+    size = (view / "train_lmdb" / "data.mdb").stat().st_size
+    parts = ((view / "mean.binaryproto").read_bytes(), (view / "synset_words.txt").read_bytes(), str(size).encode())
+    return hashlib.sha256(b"".join(parts)).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from caffefiles.files import write_json
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.study.lab import paletted
 from foolcaffe.study.record import Record, jsonable
-from foolcaffe.study.report import About, write_report
+from foolcaffe.study.report import About, data_uri, write_report
 
 LIMIT = 2_000_000
 """Bytes of all figures together."""
@@ -46,8 +45,7 @@ def write_light(path: Path, about: About, records: list[Record], folder: Path) -
             f"the figures of {folder} take more than {LIMIT} bytes at {width} pixels", "leave parts out"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    uris = {k: f"data:image/png;base64,{base64.b64encode(v).decode()}" if v else "" for k, v in images.items()}
-    write_report(path, about, records, uris)
+    write_report(path, about, records, {k: data_uri("image/png", v) if v else "" for k, v in images.items()})
     write_json(path.with_suffix(".json"), numbers(records))
 
 

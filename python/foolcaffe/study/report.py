@@ -54,7 +54,7 @@ def write_report(
         FoolCaffeError: a figure of a record is missing.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["csv_uri"] = lambda table: _uri("text/csv;charset=utf-8", csv_text(table).encode())
+    environment.filters["csv_uri"] = lambda table: data_uri("text/csv;charset=utf-8", csv_text(table).encode())
     style = (HERE / "report.css").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     totals: Counter[str] = Counter()
@@ -93,8 +93,9 @@ def image_uri(path: Path) -> str:
         ) from None
     if data[:8] != b"\x89PNG\r\n\x1a\n":
         raise FoolCaffeError(f"the figure {path} is no PNG", "remove its part's record.json, and run the study again")
-    return _uri("image/png", data)
+    return data_uri("image/png", data)
 
 
-def _uri(kind: str, data: bytes) -> str:
+def data_uri(kind: str, data: bytes) -> str:
+    """Return bytes of a MIME type as a data: address."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import lmdb
@@ -89,25 +90,16 @@ def write_lmdb(path: Path, records: Iterator[Record]) -> None:
     """Write records as an LMDB of Datums with raw pixels, as ``convert_imageset`` does."""
     path.mkdir(parents=True)
     with lmdb.open(str(path), map_size=1 << 40, sync=False) as env:
-        pending: list[tuple[bytes, bytes]] = []
-        for record in records:
-            channels, height, width = record.pixels.shape
-            datum = caffe_pb2.Datum(
-                channels=channels, height=height, width=width, label=record.label, data=record.pixels.tobytes()
-            )
-            pending.append((record.key.encode(), datum.SerializeToString()))
-            if len(pending) == 1000:
-                _put(env, pending)
-                pending = []
-        _put(env, pending)
+        while batch := list(islice(records, 1000)):
+            with env.begin(write=True) as txn:
+                for record in batch:
+                    channels, height, width = record.pixels.shape
+                    datum = caffe_pb2.Datum(
+                        channels=channels, height=height, width=width, label=record.label, data=record.pixels.tobytes()
+                    )
+                    txn.put(record.key.encode(), datum.SerializeToString())
         env.sync(True)
     (path / "lock.mdb").unlink(missing_ok=True)
-
-
-def _put(env: lmdb.Environment, pending: list[tuple[bytes, bytes]]) -> None:
-    with env.begin(write=True) as txn:
-        for key, value in pending:
-            txn.put(key, value)
 
 
 def shrink(pixels: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:

@@ -58,6 +58,15 @@ QUOTE = (
 )
 FIRST = "_0"
 """How the key of a fooling image ends; its copies' keys end in other numbers."""
+SHARES = {
+    "fed ones seen as background (%)": "fed",
+    "unseen ones, made on the net before, seen as background (%)": "unseen",
+    "unseen ones that still fool (%)": "still",
+    "clean top-1 (%)": "top1",
+    "clean images seen as background (%)": "lost",
+    "fresh attacks that succeed (%)": "success",
+}
+"""Columns of the table, and the keys of a round's shares in them."""
 Targets = npt.NDArray[np.int64]
 
 
@@ -73,28 +82,13 @@ def run(lab: Lab) -> list[Claim]:
         "background",
         "A background class, round after round; a fooling image is taken for a class chosen at random",
         [
-            "net",
-            "round",
-            "background images",
-            "fed ones seen as background (%)",
-            "unseen ones, made on the net before, seen as background (%)",
-            "unseen ones that still fool (%)",
-            "clean top-1 (%)",
-            "clean images seen as background (%)",
-            "fresh attacks that succeed (%)",
-            "median mean |δ| they need (grey levels)",
-        ],
-        [
-            [
-                kind,
-                r["round"],
-                r["images"],
-                *(None if r[key] is None else 100 * r[key] for key in ("fed", "unseen", "still")),
-                100 * r["top1"],
-                100 * r["lost"],
-                100 * r["success"],
-                r["change"],
-            ]
+            {
+                "net": kind,
+                "round": r["round"],
+                "background images": r["images"],
+                **{column: None if r[key] is None else 100 * r[key] for column, key in SHARES.items()},
+                "median mean |δ| they need (grey levels)": r["change"],
+            }
             for kind, rounds in found.items()
             for r in rounds
         ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from typing import Any
 
 import cv2
@@ -15,8 +16,7 @@ from skimage.transform import ProjectiveTransform, warp
 
 from foolcaffe.attacks.base import Attack, Criterion
 from foolcaffe.attacks.exact import exact
-from foolcaffe.attacks.gradient import gradient
-from foolcaffe.attacks.sign import sign
+from foolcaffe.attacks.gradient import gradient, sign
 from foolcaffe.classifier import Classifier
 from foolcaffe.images import Rgb8
 from foolcaffe.study.common import CASE_SEED, cases, decay_name, median, stack
@@ -81,26 +81,21 @@ def run(lab: Lab) -> list[Claim]:
     found: dict[float, dict[str, Any]] = {}
     for decay in decays:
         net = lab.decayed(decay, lab.scale.seeds[0]).classifier()
-
-        def measure(net: Classifier = net) -> dict[str, Any]:
-            return _measure(lab, net)
-
-        found[decay] = lab.step(f"decay{decay:g}", measure)
+        found[decay] = lab.step(f"decay{decay:g}", partial(_measure, lab, net))
     _plots(lab, found)
     lab.table(
         "survival",
         "What is left through the camera",
         [
-            "weight decay",
-            "attack",
-            "fooling PNGs",
-            "median mean |δ|",
-            "photos",
-            "still the wrong class (%)",
-            "right again (%)",
-        ],
-        [
-            [d, name, a["fooled"], median(a["mean"]), a["photos"], 100 * a["survive"], 100 * a["back"]]
+            {
+                "weight decay": d,
+                "attack": name,
+                "fooling PNGs": a["fooled"],
+                "median mean |δ|": median(a["mean"]),
+                "photos": a["photos"],
+                "still the wrong class (%)": 100 * a["survive"],
+                "right again (%)": 100 * a["back"],
+            }
             for d, f in found.items()
             for name, a in f["attacks"].items()
         ],

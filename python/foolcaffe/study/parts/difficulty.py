@@ -27,7 +27,7 @@ from foolcaffe.study.common import (
     monotone,
     percent,
     plain,
-    quartiles,
+    spread,
     stack,
 )
 from foolcaffe.study.lab import Bench, Lab
@@ -58,38 +58,22 @@ def run(lab: Lab) -> list[Claim]:
         "difficulty",
         "The smallest change that fools, by weight decay; all on PNGs, in grey levels",
         [
-            "weight decay",
-            "tried",
-            "fooled by the template",
-            "median mean |δ| by the template",
-            "fooled by the exact attack",
-            "exact: median L2",
-            "proved lower bound: median L2",
-            "exact: median mean |δ|",
-            f"{percent(SURE)} sure: fooled",
-            f"{percent(SURE)} sure: median mean |δ|",
-            "any wrong class: median L2",
-            f"median confidence at mean |δ| {BUDGET:g}",
-            "mean confidence of right answers",
-            "top-1 (%)",
-        ],
-        [
-            [
-                d,
-                f["tried"],
-                len(f["gradient"]),
-                median(f["gradient"]),
-                len(f["exact_l2"]),
-                median(f["exact_l2"]),
-                median(f["bound_l2"]),
-                median(f["exact"]),
-                len(f["sure"]),
-                median(f["sure"]),
-                median(f["any_l2"]),
-                median(f["confidence"][str(BUDGET)]),
-                f["right"],
-                100 * f["top1"],
-            ]
+            {
+                "weight decay": d,
+                "tried": f["tried"],
+                "fooled by the template": len(f["gradient"]),
+                "median mean |δ| by the template": median(f["gradient"]),
+                "fooled by the exact attack": len(f["exact_l2"]),
+                "exact: median L2": median(f["exact_l2"]),
+                "proved lower bound: median L2": median(f["bound_l2"]),
+                "exact: median mean |δ|": median(f["exact"]),
+                f"{percent(SURE)} sure: fooled": len(f["sure"]),
+                f"{percent(SURE)} sure: median mean |δ|": median(f["sure"]),
+                "any wrong class: median L2": median(f["any_l2"]),
+                f"median confidence at mean |δ| {BUDGET:g}": median(f["confidence"][str(BUDGET)]),
+                "mean confidence of right answers": f["right"],
+                "top-1 (%)": 100 * f["top1"],
+            }
             for d, f in found.items()
         ],
     )
@@ -238,19 +222,8 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]], n: int) -> None:
             ("exact", "exact optimum", BLUE, 0.0),
             ("sure", f"exact, {percent(SURE)} sure", GREEN, 0.12),
         ):
-            middle = np.array([median(f[key]) for f in found.values()])
-            low, high = np.array([quartiles(f[key]) for f in found.values()]).T
-            left.errorbar(
-                place + shift,
-                middle,
-                [middle - low, high - middle],
-                fmt="o-",
-                ms=5,
-                lw=1.3,
-                capsize=3,
-                color=colour,
-                label=name,
-            )
+            samples = [f[key] for f in found.values()]
+            spread(left, place + shift, samples, fmt="o-", ms=5, lw=1.3, color=colour, label=name)
         left.set_yscale("log")
         plain(left)
         left.set_xticks(place, [decay_name(d) for d in found])
@@ -292,15 +265,10 @@ def _rows(lab: Lab, models: dict[float, TrainedModel], chosen: list[Case]) -> No
     for decay in (lab.scale.decays[0], lab.scale.decays[-1]):
         net, synsets = models[decay].classifier(), models[decay].synsets()
         result = gradient(net, case.start, Criterion(case.target), seed=CASE_SEED)
-        direction = (
-            result.direction
-            if result.direction is not None
-            else result.image.to_bgr().array - case.start.to_bgr().array
-        )
         rows.append(
             FoolingRow(
                 start=case.start,
-                direction=direction,
+                direction=result.added,
                 direction_name=f"template, decay {decay_name(decay)}",
                 factor=result.factor or 1.0,
                 image=result.image,

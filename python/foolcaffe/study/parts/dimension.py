@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from foolcaffe.attacks.base import Criterion
 from foolcaffe.attacks.exact import exact
 from foolcaffe.evaluate import evaluate
-from foolcaffe.study.common import CASE_SEED, DECAY, FULL, cases, median, monotone, plain, quartiles, scaled
+from foolcaffe.study.common import CASE_SEED, DECAY, FULL, cases, median, monotone, plain, scaled, spread
 from foolcaffe.study.lab import Bench, Lab
 from foolcaffe.study.record import NOTE, POST, Check, Claim
 from foolcaffe.study.views import sized
@@ -54,9 +54,15 @@ def run(lab: Lab) -> list[Claim]:
     lab.table(
         "dimension",
         "The least ε that turns an image into a random class, by the size of the image",
-        ["side (pixels)", "dimensions", "seed", "images", "median least ε (grey levels)", "top-1 (%)"],
         [
-            [side, 3 * side * side, seed, len(m["eps"]), median(m["eps"]), 100 * m["top1"]]
+            {
+                "side (pixels)": side,
+                "dimensions": 3 * side * side,
+                "seed": seed,
+                "images": len(m["eps"]),
+                "median least ε (grey levels)": median(m["eps"]),
+                "top-1 (%)": 100 * m["top1"],
+            }
             for side, row in found.items()
             for seed, m in zip(lab.scale.seeds, row)
         ],
@@ -117,23 +123,14 @@ def _plot(lab: Lab, found: dict[int, list[dict[str, Any]]], slope: float) -> Non
     sides = list(found)
     dims = np.array([3 * s * s for s in sides])
     pooled = {side: [e for m in row for e in m["eps"]] for side, row in found.items()}
-    middle = np.array([median(e) for e in pooled.values()])
-    low, high = np.array([quartiles(e) for e in pooled.values()]).T
+    middle = [median(e) for e in pooled.values()]
     with styled():
         canvas = Figure(figsize=(7, 4.3), layout="constrained")
         axes = canvas.subplots()
         for side, row in found.items():
             axes.plot([3 * side * side] * len(row), [median(m["eps"]) for m in row], ".", color=ORANGE, ms=7, zorder=3)
-        axes.errorbar(
-            dims,
-            middle,
-            [middle - low, high - middle],
-            fmt="-",
-            capsize=3,
-            lw=1.4,
-            color=BLUE,
-            label="median and quartiles; dots: single trainings",
-        )
+        label = "median and quartiles; dots: single trainings"
+        spread(axes, dims, list(pooled.values()), fmt="-", lw=1.4, color=BLUE, label=label)
         axes.plot(
             dims, middle[0] * (dims / dims[0]) ** -0.5, ls="--", lw=1, color=GREY, label="dimension to the power −½"
         )

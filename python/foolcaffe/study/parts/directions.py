@@ -42,24 +42,29 @@ def run(lab: Lab) -> list[Claim]:
         "universal",
         "One change for all images, made on one half, tried on the other: share turned into its class",
         [
-            "class",
-            "L∞ (grey levels)",
-            "images made on",
-            "images tried on",
-            "made on (%)",
-            "tried on (%)",
-            "noise, tried on (%)",
-        ],
-        [
-            [u["target"], u["eps"], u["made"], u["tried"], 100 * u["own"], 100 * u["held"], 100 * u["noise"]]
+            {
+                "class": u["target"],
+                "L∞ (grey levels)": u["eps"],
+                "images made on": u["made"],
+                "images tried on": u["tried"],
+                "made on (%)": 100 * u["own"],
+                "tried on (%)": 100 * u["held"],
+                "noise, tried on (%)": 100 * u["noise"],
+            }
             for u in shared
         ],
     )
     lab.table(
         "pairs",
         "A direction found on image A, followed from image B to the same class",
-        ["own change of B: L2", "along A's direction: L2", "cosine of the two"],
-        [[p["own"], p["borrowed"], p["cosine"]] for p in pairs["pairs"]],
+        [
+            {
+                "own change of B: L2": p["own"],
+                "along A's direction: L2": p["borrowed"],
+                "cosine of the two": p["cosine"],
+            }
+            for p in pairs["pairs"]
+        ],
     )
     return _claims(pairs, rays, shared)
 

@@ -61,15 +61,14 @@ def run(lab: Lab) -> list[Claim]:
         "reached",
         f"Starts that reach {percent(SURE)} confidence in a random class, on PNGs",
         [
-            "start",
-            "tried",
-            "reached",
-            "median mean |δ| (grey levels)",
-            "median largest change (grey levels)",
-            "noise of that mean |δ| makes it the best class (%)",
-        ],
-        [
-            [n, f["tried"], len(f["mean"]), median(f["mean"]), median(f["largest"]), 100 * mean(f["noise"])]
+            {
+                "start": n,
+                "tried": f["tried"],
+                "reached": len(f["mean"]),
+                "median mean |δ| (grey levels)": median(f["mean"]),
+                "median largest change (grey levels)": median(f["largest"]),
+                "noise of that mean |δ| makes it the best class (%)": 100 * mean(f["noise"]),
+            }
             for n, f in (("validation images", image), ("uniform noise", chance))
         ],
     )
@@ -89,12 +88,9 @@ def _row(net: Classifier, start: Rgb8, target: Synset, synsets: Synsets) -> tupl
     before = net.probabilities(start.to_bgr())[0]
     after = net.probabilities(result.image.to_bgr())[0]
     change = result.distances.mean
-    direction = result.direction
-    if direction is None:
-        direction = result.image.to_bgr().array - start.to_bgr().array
     row = FoolingRow(
         start=start,
-        direction=direction,
+        direction=result.added,
         direction_name=f"{target.name} template",
         factor=result.factor or 1.0,
         image=result.image,

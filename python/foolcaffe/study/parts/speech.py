@@ -136,16 +136,15 @@ def run(lab: Lab) -> list[Claim]:
         "speech",
         "Spoken words, by seed of the training",
         [
-            "seed",
-            "validation words",
-            "top-1 (%)",
-            "tried",
-            "turned into another word",
-            "median mean |δ| (grey levels)",
-            "turned by noise of that size (%)",
-        ],
-        [
-            [s, f["images"], 100 * f["top1"], f["tried"], len(f["mean"]), median(f["mean"]), 100 * f["noise"]]
+            {
+                "seed": s,
+                "validation words": f["images"],
+                "top-1 (%)": 100 * f["top1"],
+                "tried": f["tried"],
+                "turned into another word": len(f["mean"]),
+                "median mean |δ| (grey levels)": median(f["mean"]),
+                "turned by noise of that size (%)": 100 * f["noise"],
+            }
             for s, f in found.items()
         ],
     )

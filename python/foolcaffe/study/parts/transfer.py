@@ -20,7 +20,7 @@ from foolcaffe.images import BgrPixels, Rgb8
 from foolcaffe.render import Overrides
 from foolcaffe.study.common import CASE_SEED, decay_name, stack
 from foolcaffe.study.lab import Bench, Lab
-from foolcaffe.study.record import NOTE, POST, Cell, Check, Claim
+from foolcaffe.study.record import NOTE, POST, Check, Claim
 from foolcaffe.study.views import half
 from foolcaffe.style import styled
 
@@ -47,20 +47,18 @@ def run(lab: Lab) -> list[Claim]:
     forest = lab.step("forest", lambda: _few_classes(lab))
     _plot(lab, found)
     names = found["names"]
-    rows: list[list[Cell]] = [
-        [a, *(100 * v for v in row)] for a, row in zip([*names, "noise of that size"], found["changed"])
-    ]
     lab.table(
         "transfer",
         f"Images (%) whose class changes for the column; made on the row, ±{EPS:g} grey levels",
-        ["made on", *names],
-        rows,
+        [
+            {"made on": made_on, **{name: 100 * share for name, share in zip(names, row)}}
+            for made_on, row in zip([*names, "noise of that size"], found["changed"])
+        ],
     )
     lab.table(
         "classifiers",
         "The classifiers",
-        ["classifier", "top-1 (%)"],
-        [[n, 100 * t] for n, t in zip(names, found["top1"])],
+        [{"classifier": n, "top-1 (%)": 100 * t} for n, t in zip(names, found["top1"])],
     )
     return _claims(found, forest)
 

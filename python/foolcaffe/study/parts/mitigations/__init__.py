@@ -66,18 +66,7 @@ def run(lab: Lab) -> list[Claim]:
         "defences",
         f"Defences of the linear net; attacks change an image as much as it takes to make the bare net "
         f"{percent(SURE)} sure",
-        [
-            "defence",
-            "clean top-1 (%)",
-            "less than bare (points)",
-            "its standard error (points)",
-            "attack on the bare net reaches its class (%)",
-            "right all the same (%)",
-            "right on images that just fool the bare net (%)",
-            "attack that knows it reaches its class (%)",
-            "right all the same, knowing (%)",
-        ],
-        [[d["name"], *(100 * d[k] for k in COLUMNS)] for d in table],
+        [{"defence": d["name"], **{column: 100 * d[key] for column, key in SHARES.items()}} for d in table],
     )
     _plot(lab, found)
     right = {seed: lab.step(f"letters{seed}", partial(nonlinear.measured, lab, seed)) for seed in lab.scale.seeds}
@@ -85,7 +74,17 @@ def run(lab: Lab) -> list[Claim]:
     return [*_claims(table), *nonlinear.claims(right)]
 
 
-COLUMNS = ("clean", "lost", "error", "same", "right_same", "right_just", "knowing", "right_knowing")
+SHARES = {
+    "clean top-1 (%)": "clean",
+    "less than bare (points)": "lost",
+    "its standard error (points)": "error",
+    "attack on the bare net reaches its class (%)": "same",
+    "right all the same (%)": "right_same",
+    "right on images that just fool the bare net (%)": "right_just",
+    "attack that knows it reaches its class (%)": "knowing",
+    "right all the same, knowing (%)": "right_knowing",
+}
+"""Columns of the table, and the keys of a defence's shares in them."""
 
 
 def _measure(lab: Bench) -> dict[str, Any]:

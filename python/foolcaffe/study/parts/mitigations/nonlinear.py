@@ -194,14 +194,13 @@ def plot(lab: Lab, robust: dict[int, dict[str, Any]]) -> None:
     lab.table(
         "letters",
         "Letters that stay right (%), mean of the seeds",
-        ["classifier", "attack", "clean", *(f"ε {e:g}" for e in LEVELS)],
         [
-            [
-                name,
-                told,
-                100 * float(_mean(robust, "clean", name)),
-                *(100 * v for v in _mean(robust, kind, name).tolist()),
-            ]
+            {
+                "classifier": name,
+                "attack": told,
+                "clean": 100 * float(_mean(robust, "clean", name)),
+                **{f"ε {e:g}": 100 * v for e, v in zip(LEVELS, _mean(robust, kind, name).tolist())},
+            }
             for name in NAMES
             for kind, told in (("same", "made on the linear net"), ("knowing", "made knowing it"))
         ],
