@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import sys
-from functools import partial
+from collections.abc import Callable
+from functools import partial, wraps
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -18,6 +18,8 @@ from helpers import ROOT
 
 PARTS_FOLDER = "foolcaffe/study/parts"
 MEASURES = {
+    "accuracy": f"{PARTS_FOLDER}/accuracy.py",
+    "speech": f"{PARTS_FOLDER}/speech.py",
     "dimension": f"{PARTS_FOLDER}/dimension.py",
     "camera": f"{PARTS_FOLDER}/camera.py",
     "transfer": f"{PARTS_FOLDER}/transfer.py",
@@ -65,7 +67,18 @@ def keys(copy: Path) -> dict[str, str]:
     ("change", "changed"),
     [
         ("foolcaffe/classifier.py | self.queries = 0 | self.queries = 1", set(MEASURES)),
-        ("foolcaffe/evaluate.py | quiet: bool = False | quiet: bool = True", {"dimension", "difficulty", "background"}),
+        (
+            "foolcaffe/evaluate.py | quiet: bool = False | quiet: bool = True",
+            {"accuracy", "dimension", "difficulty", "background", "speech"},
+        ),
+        ("foolcaffe/study/lab.py | seed=seed, max_iter=self.scale.iterations | seed=seed, max_iter=1", set(MEASURES)),
+        (
+            "foolcaffe/study/common.py | rng.permutation(nets | np.arange(nets",
+            {"dimension", "camera", "difficulty", "speech"},
+        ),
+        ("foolcaffe/study/common.py | base_lr=RATE * shrunk | base_lr=RATE", {"dimension", "background"}),
+        ("foolcaffe/study/views.py | mean(axis=(2, 4)) | max(axis=(2, 4))", {"dimension", "background"}),
+        (f"{PARTS_FOLDER}/speech.py | rng.integers(120, 200) | rng.integers(120, 220)", {"speech"}),
         ("foolcaffe/verify.py | return Verdict( | return None or Verdict(", {"difficulty"}),
         ("foolcaffe/attacks/square.py | steps: int = | steps: int = 1 +", {"transfer"}),
         ("caffefiles/datum.py | np.uint8) | np.int8)", set(MEASURES)),
@@ -99,7 +112,7 @@ def test_every_part_measures_by_steps_of_its_own_code() -> None:
     """The closure of a part's own functions leads into no other part, and not into the report."""
     for name, part in PARTS.items():
         closure = Closure()
-        closure.follow(part.run.__code__)
+        closure.follow(Path(part.run.__code__.co_filename), "run")
         files = {file for file, _ in closure.found}
         assert any(name in file for file in files)
         others = {f"{PARTS_FOLDER}/{other}" for other in PARTS if other != name}
@@ -108,20 +121,36 @@ def test_every_part_measures_by_steps_of_its_own_code() -> None:
         assert not strange, name
 
 
-def outer(constant: int) -> Any:
-    def nested() -> int:
-        return constant + helper()
+def decorated(function: Callable[[], int]) -> Callable[[], int]:
+    @wraps(function)
+    def wrapper() -> int:
+        return function()
 
-    return nested
+    return wrapper
+
+
+@decorated
+def measure() -> int:
+    return helper()
 
 
 def helper() -> int:
     return 1
 
 
-def test_nested_functions_partials_and_lambdas_are_found() -> None:
-    for function in (outer(1), lambda: helper()):
-        closure = Closure()
-        closure.follow(function.__code__)
-        assert any(name == "helper" for _, name in closure.found), function
-    assert code_of(outer(1)) == code_of(partial(outer(2))) != code_of(helper)
+class Holder:
+    def method(self) -> int:
+        return 1
+
+
+def test_a_decorated_function_is_found() -> None:
+    closure = Closure()
+    closure.follow(Path(__file__), "measure")
+    assert {"measure", "helper"} <= {name for _, name in closure.found}
+    assert code_of(measure) == closure.hash() != code_of(helper)
+
+
+@pytest.mark.parametrize("function", [lambda: helper(), decorated(lambda: 1), partial(helper), Holder().method])
+def test_what_depends_on_values_around_it_has_no_key(function: Callable[[], int]) -> None:
+    with pytest.raises(ValueError, match="not a function at the top level of a module"):
+        code_of(function)

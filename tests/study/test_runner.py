@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from matplotlib.figure import Figure
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.locks import locked
 from foolcaffe.render import Overrides
-from foolcaffe.study.lab import Lab
+from foolcaffe.study import views
+from foolcaffe.study.lab import Bench, Lab
 from foolcaffe.study.record import POST, Check, Claim
 from foolcaffe.study.runner import Part, dataset_hashes, read_record, run_part
 from foolcaffe.study.scale import SMALLEST
@@ -33,8 +35,26 @@ def own(road: Road, tmp_path: Path) -> Road:
     return road.copy(tmp_path)
 
 
+measured: list[int] = []
+"""What :func:`counted` was called with."""
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_measured_yet() -> None:
+    measured.clear()
+
+
+def counted(lab: Bench, number: int) -> int:
+    measured.append(number)
+    return number
+
+
+def images(lab: Bench) -> int:
+    return lab.scale.images
+
+
 def good(lab: Lab) -> list[Claim]:
-    value = lab.step("once", lambda: lab.scale.images)
+    value = lab.step("once", images)
     return [Claim("one", POST, "quote", f"{value}", [Check("value", value, "≥", 1.0)])]
 
 
@@ -43,14 +63,14 @@ def run_one(road: Road, part: Part, **options: object):
 
 
 def test_what_was_measured_is_not_measured_again_until_the_data_change(own: Road) -> None:
-    judged, measured = [], []
+    judged = []
 
-    def counted(lab: Lab) -> list[Claim]:
+    def judging(lab: Lab) -> list[Claim]:
         judged.append(1)
-        lab.step("more", lambda: measured.append(1))
+        lab.step("more", counted, 1)
         return good(lab)
 
-    part = Part("Part", "About.", counted)
+    part = Part("Part", "About.", judging)
     first = run_one(own, part)
     assert run_one(own, part) == first
     assert (len(judged), len(measured)) == (2, 1)
@@ -77,12 +97,11 @@ def test_a_failed_part_is_recorded_and_tried_again(own: Road, error: Exception, 
 
 
 def test_an_interrupted_part_goes_on_from_its_last_step(own: Road) -> None:
-    done: list[int] = []
     stops = [2]
 
     def slow(lab: Lab) -> list[Claim]:
         for step in range(4):
-            lab.step(str(step), lambda step=step: done.append(step))  # type: ignore[misc]
+            lab.step(str(step), counted, step)
             if step in stops:
                 stops.clear()
                 raise KeyboardInterrupt
@@ -92,7 +111,16 @@ def test_an_interrupted_part_goes_on_from_its_last_step(own: Road) -> None:
         run_one(own, Part("Part", "About.", slow))
     assert not (own.dataset / "study" / "part" / "record.json").exists()
     run_one(own, Part("Part", "About.", slow))
-    assert done == [0, 1, 2, 3]
+    assert measured == [0, 1, 2, 3]
+
+
+def test_a_step_is_of_its_arguments_and_takes_nothing_from_around_it(own: Road) -> None:
+    bench = lab(own)
+    assert [bench.step("one", counted, number) for number in (1, 1, 2)] == [1, 1, 2]
+    assert measured == [1, 2]
+    outside = 3
+    with pytest.raises(ValueError, match="not a function at the top level of a module"):
+        bench.step("nested", lambda lab: outside)
 
 
 def test_a_damaged_record_is_not_used(own: Road, capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,6 +191,22 @@ def test_views_of_a_dataset(own: Road, tmp_path: Path) -> None:
             expected = shrink(everything[record.key].pixels, 16)
             assert np.array_equal(record.pixels, expected)
     assert read_mean(small / "mean.binaryproto").shape == (3, 16, 16)
+
+
+def test_a_view_is_made_anew_when_its_data_or_its_code_change(own: Road, tmp_path: Path, monkeypatch: Any) -> None:
+    small = sized(tmp_path / "small", own.dataset, 16)
+    made = (small / "mean.binaryproto").stat().st_ino
+    (small / "model").mkdir()
+    sized(small, own.dataset, 16)
+    assert ((small / "mean.binaryproto").stat().st_ino, (small / "model").exists()) == (made, True)
+    monkeypatch.setattr(views, "code_of", lambda function: "other code")
+    sized(small, own.dataset, 16)
+    assert not (small / "model").exists()
+    (small / "model").mkdir()
+    (own.dataset / "synset_words.txt").write_text((own.dataset / "synset_words.txt").read_text() + "\n")
+    sized(small, own.dataset, 16)
+    assert not (small / "model").exists()
+    assert (small / "synset_words.txt").read_text() == (own.dataset / "synset_words.txt").read_text()
 
 
 def test_shrinking_averages_blocks() -> None:

@@ -1,7 +1,7 @@
 """Which code a function's result comes from: its own definition, and all of this project's that it uses.
 
-The unit is a top-level definition of a module (a function, a class, a constant), found by names in the syntax tree;
-functions defined inside others are looked up by their line. What only draws or tells people something does not count:
+The unit is a top-level definition of a module (a function, a class, a constant), found by names in the syntax tree.
+What only draws or tells people something does not count:
 docstrings, comments, layout, the text of errors, progress, the modules in :data:`SHOWING`. What is chosen while the
 program runs (the engine, an entry of a registry) is not seen; the part names it, or the inputs of the step do.
 """
@@ -14,7 +14,6 @@ import hashlib
 import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,17 +55,14 @@ class Closure:
         self._modules: dict[Path, Module] = {}
         self.found: dict[tuple[str, str], list[ast.AST]] = {}
 
-    def follow(self, code: CodeType) -> None:
-        """Add a function's code, also that of a nested function or a lambda, and all that it uses."""
-        module = self._module(Path(code.co_filename))
-        nodes: list[ast.AST] = [
-            node
-            for node in ast.walk(module.tree)
-            if isinstance(node, (ast.FunctionDef, ast.Lambda))
-            and node.lineno == code.co_firstlineno
-            and getattr(node, "name", "<lambda>") == code.co_name
-        ]
-        self._add(module, code.co_name, nodes)
+    def follow(self, file: Path, name: str) -> None:
+        """Add a top-level definition of a file, and all that it uses.
+
+        Raises:
+            KeyError: the file has no such definition at its top level.
+        """
+        module = self._module(file)
+        self._add(module, name, module.definitions[name])
 
     def hash(self) -> str:
         """SHA-256 of what was found."""
@@ -93,7 +89,7 @@ class Closure:
     def _add(self, module: Module, name: str, nodes: list[ast.AST]) -> None:
         inside = module.path.is_relative_to(self._root)
         key = (module.path.relative_to(self._root).as_posix() if inside else module.path.name, name)
-        if key in self.found or not nodes:
+        if key in self.found:
             return
         self.found[key] = nodes
         for node in nodes:
@@ -115,22 +111,27 @@ class Closure:
 
 
 def code_of(function: Callable[..., Any], root: Path = ROOT) -> str:
-    """Return the SHA-256 of the code that a function's, or a partial's, result comes from.
+    """Return the SHA-256 of the code that a function's result comes from.
 
     Args:
-        function: defined in a file.
+        function: defined at the top level of a module.
         root: the folder that holds the packages.
+
+    Raises:
+        ValueError: it is nested, a lambda, a method or a partial. Its result would depend on values that no code of
+            its own shows, and a change of what computes them would go unnoticed.
     """
-    while isinstance(function, functools.partial):
-        function = function.func
-    code = inspect.unwrap(function).__code__
-    return _hash_of(code, code.co_filename, root)
+    bare = inspect.unwrap(function)
+    name = getattr(bare, "__qualname__", repr(function))
+    if not name.isidentifier():
+        raise ValueError(f"{name} is not a function at the top level of a module: move there what it computes")
+    return _hash_of(Path(bare.__code__.co_filename), name, root)
 
 
 @functools.cache
-def _hash_of(code: CodeType, file: str, root: Path) -> str:  # two files may hold equal code objects
+def _hash_of(file: Path, name: str, root: Path) -> str:
     closure = Closure(root)
-    closure.follow(code)
+    closure.follow(file, name)
     return closure.hash()
 
 

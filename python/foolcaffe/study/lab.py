@@ -21,14 +21,14 @@ from caffefiles.files import atomic_path, write_json, write_text
 from caffefiles.proto import caffe_pb2
 from caffefiles.prototxt import read_text, save_text
 from foolcaffe import engine, gpu
-from foolcaffe.caffelog import parse
+from foolcaffe.caffelog import TrainLog, parse
 from foolcaffe.engine import MODELS
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.render import Overrides, find_model, render
 from foolcaffe.study.closure import code_of
 from foolcaffe.study.record import Cell, Figure, Table, jsonable
 from foolcaffe.study.scale import Scale
-from foolcaffe.study.views import linked
+from foolcaffe.study.views import identity, linked
 from foolcaffe.style import save
 from foolcaffe.train import RECORD, train
 from foolcaffe.trained import TrainedModel, find_trained
@@ -77,28 +77,34 @@ class Bench:
         if not self.quiet:
             print(f"{self.part}: {text}", file=sys.stderr, flush=True)
 
-    def step(self, key: str, work: Callable[[], Any]) -> Any:
-        """Return what ``work()`` measures, or what it measured before with the same inputs and the same code.
+    def step(self, key: str, measure: Callable[..., Any], *arguments: float | str) -> Any:
+        """Return what ``measure(self, *arguments)`` finds, or what it found before with the same inputs and code.
 
         Args:
             key: unique in the part, fit for a file name.
-            work: returns what JSON can hold; a number that JSON does not have becomes None.
+            measure: a function at the top level of a module; it trains its models and chooses its images itself, so
+                that its code is all that its result depends on beside the inputs. It returns what JSON can hold; a
+                number that JSON does not have becomes None.
+            arguments: plain values, which belong to the key.
+
+        Raises:
+            ValueError: ``measure`` is nested or a lambda.
         """
         path = self.folder / "steps" / f"{key}.json"
-        fingerprint = self.key_of(work)
+        fingerprint = self.key_of(measure, *arguments)
         self.keys.append(f"{key} {fingerprint}")
         if path.exists():
             known = json.loads(path.read_text("utf-8"))
             if known["fingerprint"] == fingerprint:
                 return known["value"]
         self.fresh += 1
-        value = jsonable(work())
+        value = jsonable(measure(self, *arguments))
         write_json(path, {"fingerprint": fingerprint, "value": value})
         return value
 
-    def key_of(self, work: Callable[..., Any]) -> str:
-        """Return a hash of all that a measurement depends on: the inputs, and the code that ``work`` uses."""
-        return hashlib.sha256(f"{self.fingerprint} {code_of(work)}".encode()).hexdigest()
+    def key_of(self, measure: Callable[..., Any], *arguments: float | str) -> str:
+        """Return a hash of all that a measurement depends on: the inputs, the arguments, the code that it uses."""
+        return hashlib.sha256(f"{self.fingerprint} {code_of(measure)} {arguments!r}".encode()).hexdigest()
 
     def trained(
         self,
@@ -138,7 +144,7 @@ class Bench:
             ``diverged``; ``penalty``: ½·decay·Σw² of the final weights, ``norm``: their L2 norm, both None if diverged.
         """
         folder = self.view / "curves" / name
-        wanted = _wanted("linear_softmax", None, overrides, self.view)
+        wanted = {**_wanted("linear_softmax", None, overrides, self.view), "code": [code_of(parse), code_of(_curve)]}
         if self._known(folder, wanted) and (folder / CURVE).exists():
             known: dict[str, Any] = json.loads((folder / CURVE).read_text("utf-8"))
             return known
@@ -161,19 +167,7 @@ class Bench:
         log = parse((folder / "train.log").read_text("utf-8", "replace").splitlines())
         if failed and not log.diverged:
             raise FoolCaffeError(f"{folder.name}: {failed}", f"the whole log is {folder / 'train.log'}")
-        norm = None
-        if not log.diverged:
-            weights = find_trained(str(folder)).classifier().score_weights()
-            norm = float(np.linalg.norm(weights.astype(np.float64)))
-        curve: dict[str, Any] = jsonable(
-            {
-                "loss": log.loss,
-                "tests": sorted(log.tests.items()),
-                "diverged": log.diverged,
-                "norm": norm,
-                "penalty": None if norm is None else 0.5 * solver.weight_decay * norm**2,
-            }
-        )
+        curve = _curve(folder, log, solver.weight_decay)
         for file in (*folder.glob("*_iter_*"), folder / RECORD, folder / "loss.png"):
             file.unlink(missing_ok=True)
         write_json(folder / CURVE, curve)
@@ -280,14 +274,25 @@ def _wanted(model: str, side: int | None, overrides: Overrides, view: Path) -> d
         "model": model,
         "side": side,
         **asdict(overrides),
-        "data": _identity(view),
+        "data": identity(view),
         "prototxts": prototxts(),
         "engine": engine.name(),
     }
 
 
-def _identity(view: Path) -> str:
-    """What tells one training set from another: its mean, and the names of its classes."""
-    size = (view / "train_lmdb" / "data.mdb").stat().st_size
-    parts = ((view / "mean.binaryproto").read_bytes(), (view / "synset_words.txt").read_bytes(), str(size).encode())
-    return hashlib.sha256(b"".join(parts)).hexdigest()
+def _curve(folder: Path, log: TrainLog, decay: float) -> dict[str, Any]:
+    """What :meth:`Bench.curve` returns of a run that has ended."""
+    norm = None
+    if not log.diverged:
+        weights = find_trained(str(folder)).classifier().score_weights()
+        norm = float(np.linalg.norm(weights.astype(np.float64)))
+    curve: dict[str, Any] = jsonable(
+        {
+            "loss": log.loss,
+            "tests": sorted(log.tests.items()),
+            "diverged": log.diverged,
+            "norm": norm,
+            "penalty": None if norm is None else 0.5 * decay * norm**2,
+        }
+    )
+    return curve

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -19,8 +20,20 @@ from caffefiles.files import write_text
 from caffefiles.proto import caffe_pb2
 from foolcaffe import engine
 from foolcaffe.errors import FoolCaffeError
+from foolcaffe.study.closure import code_of
 
 SHARED = ("train_lmdb", "val_lmdb", "mean.binaryproto", "synset_words.txt", "train.txt", "val.txt")
+MADE_FROM = "made-from.txt"
+"""Holds a hash of what a view was made from."""
+
+
+def identity(dataset: Path) -> str:
+    """Return a hash that tells one training set from another: of its mean, its class names and its LMDB's size."""
+    digest = hashlib.sha256()
+    for name in ("mean.binaryproto", "synset_words.txt"):
+        digest.update((dataset / name).read_bytes())
+    digest.update(str((dataset / "train_lmdb" / "data.mdb").stat().st_size).encode())
+    return digest.hexdigest()
 
 
 def linked(dataset: Path, folder: Path, names: tuple[str, ...] = SHARED) -> Path:
@@ -39,16 +52,18 @@ def rewritten(
     train: Callable[[Iterator[Record]], Iterator[Record]],
     val: Callable[[Iterator[Record]], Iterator[Record]] | None,
     extra_class: str = "",
+    made_from: str = "",
 ) -> Path:
     """A view whose LMDBs are made of the dataset's records, with its own mean; whole or not at all.
 
     Args:
-        folder: to be made; nothing is done if it is there.
+        folder: to be made; nothing is done if it is there, made from the same.
         dataset: ``build/<dataset>``, or another view.
         train, val: what becomes of the records of each LMDB; a ``val`` of None links the dataset's.
         extra_class: a line of ``synset_words.txt`` for one more class; it must sort last.
+        made_from: what ``train`` and ``val`` depend on: their code and its arguments.
     """
-    with building(folder) as aside:
+    with building(folder, f"{identity(dataset)} {made_from}") as aside:
         if aside is None:
             return folder
         linked(dataset, aside, ("val_lmdb",) if val is None else ())
@@ -62,12 +77,18 @@ def rewritten(
 
 
 @contextmanager
-def building(folder: Path) -> Iterator[Path | None]:
+def building(folder: Path, made_from: str) -> Iterator[Path | None]:
     """A folder to be filled with ``train_lmdb``, ``val_lmdb``, ``synset_words.txt``; then its mean is computed.
 
-    Gives None if the folder is there already.
+    Gives None if the folder is there already, made from the same; one that was made from something else is removed
+    with the models that were trained in it.
+
+    Args:
+        folder: of the view.
+        made_from: all that its contents depend on: data, code and arguments.
     """
-    if (folder / "mean.binaryproto").exists():
+    stamp = hashlib.sha256(made_from.encode()).hexdigest()
+    if (folder / MADE_FROM).exists() and (folder / MADE_FROM).read_text("utf-8") == stamp:
         yield None
         return
     aside = folder.with_name(f".{folder.name}.partial")
@@ -83,6 +104,7 @@ def building(folder: Path) -> Iterator[Path | None]:
     )
     if made.returncode:
         raise FoolCaffeError(f"compute_image_mean failed on {aside}/train_lmdb: {made.stderr.strip()[-300:]}")
+    write_text(aside / MADE_FROM, stamp)
     aside.rename(folder)
 
 
@@ -121,7 +143,7 @@ def sized(folder: Path, dataset: Path, side: int) -> Path:
     def smaller(records: Iterator[Record]) -> Iterator[Record]:
         return (Record(r.key, r.label, shrink(r.pixels, side)) for r in records)
 
-    return rewritten(folder, dataset, smaller, smaller)
+    return rewritten(folder, dataset, smaller, smaller, made_from=f"{code_of(sized)} {side}")
 
 
 def half(folder: Path, dataset: Path, which: int) -> Path:
@@ -134,4 +156,4 @@ def half(folder: Path, dataset: Path, which: int) -> Path:
             if seen[r.label] % 2 == which:
                 yield r
 
-    return rewritten(folder, dataset, kept, None)
+    return rewritten(folder, dataset, kept, None, made_from=f"{code_of(half)} {which}")

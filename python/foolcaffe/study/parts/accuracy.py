@@ -10,10 +10,9 @@ from matplotlib.figure import Figure
 from foolcaffe.evaluate import evaluate
 from foolcaffe.figures import template_image
 from foolcaffe.study.common import decay_name, hits, lead_error, neighbours, standard_error
-from foolcaffe.study.lab import Lab
+from foolcaffe.study.lab import Bench, Lab
 from foolcaffe.study.record import POST, Check, Claim, number
 from foolcaffe.style import BLUE, GREEN, GREY, ORANGE, styled
-from foolcaffe.trained import TrainedModel
 
 SHOWN = 8
 """Classes on the sheet."""
@@ -25,25 +24,7 @@ def run(lab: Lab) -> list[Claim]:
     """Train, score, draw, judge."""
     scores: dict[float, list[dict[str, Any]]] = {}
     for decay in lab.scale.decays:
-        scores[decay] = []
-        for seed in lab.scale.seeds:
-            model = lab.decayed(decay, seed)
-
-            def measure(model: TrainedModel = model) -> dict[str, Any]:
-                net = model.classifier()
-                found = evaluate(net, model.dataset / "val_lmdb", quiet=True)
-                weights = net.score_weights()
-                return {
-                    "top1": found.top1 / found.images,
-                    "top5": found.top5 / found.images,
-                    "hits": hits(net, model.dataset / "val_lmdb"),
-                    "images": found.images,
-                    "classes": found.classes,
-                    "smooth": neighbours(weights),
-                    "norm": float(np.median(np.linalg.norm(weights.reshape(len(weights), -1), axis=1))),
-                }
-
-            scores[decay].append(lab.step(f"decay{decay:g}-seed{seed}", measure))
+        scores[decay] = [lab.step(f"decay{decay:g}-seed{seed}", _measure, decay, seed) for seed in lab.scale.seeds]
     one = scores[lab.scale.decays[0]][0]
     images, classes = one["images"], one["classes"]
     seeds = ", ".join(map(str, lab.scale.seeds))
@@ -66,6 +47,22 @@ def run(lab: Lab) -> list[Claim]:
         ],
     )
     return _claims(lab, scores, images, classes)
+
+
+def _measure(lab: Bench, decay: float, seed: int) -> dict[str, Any]:
+    model = lab.decayed(decay, seed)
+    net = model.classifier()
+    found = evaluate(net, model.dataset / "val_lmdb", quiet=True)
+    weights = net.score_weights()
+    return {
+        "top1": found.top1 / found.images,
+        "top5": found.top5 / found.images,
+        "hits": hits(net, model.dataset / "val_lmdb"),
+        "images": found.images,
+        "classes": found.classes,
+        "smooth": neighbours(weights),
+        "norm": float(np.median(np.linalg.norm(weights.reshape(len(weights), -1), axis=1))),
+    }
 
 
 def _mean(scores: dict[float, list[dict[str, Any]]], key: str) -> dict[float, float]:

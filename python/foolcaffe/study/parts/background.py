@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator, Sequence
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -74,9 +73,7 @@ def run(lab: Lab) -> list[Claim]:
     """Feed, train, attack, judge."""
     for old in set(lab.root.glob(f"{lab.dataset.name}-background-*")) - {_fed(lab)}:
         shutil.rmtree(old)
-    found = {
-        kind: [lab.step(f"{kind}{n}", partial(_measure, lab, kind, n)) for n in range(ROUNDS + 1)] for kind in KINDS
-    }
+    found = {kind: [lab.step(f"{kind}{n}", _measure, kind, n) for n in range(ROUNDS + 1)] for kind in KINDS}
     _plot(lab, found)
     lab.table(
         "background",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from functools import partial
 from typing import Any
 
 import cv2
@@ -17,7 +16,6 @@ from skimage.transform import ProjectiveTransform, warp
 from foolcaffe.attacks.base import Attack, Criterion
 from foolcaffe.attacks.exact import exact
 from foolcaffe.attacks.gradient import gradient, sign
-from foolcaffe.classifier import Classifier
 from foolcaffe.images import Rgb8
 from foolcaffe.study.common import CASE_SEED, cases, decay_name, median, stack
 from foolcaffe.study.lab import Bench, Lab
@@ -78,10 +76,7 @@ def _projected(
 def run(lab: Lab) -> list[Claim]:
     """Fool, photograph, judge; with the post's decay and with the strongest."""
     decays = (100.0, lab.scale.decays[-1])
-    found: dict[float, dict[str, Any]] = {}
-    for decay in decays:
-        net = lab.decayed(decay, lab.scale.seeds[0]).classifier()
-        found[decay] = lab.step(f"decay{decay:g}", partial(_measure, lab, net))
+    found: dict[float, dict[str, Any]] = {d: lab.step(f"decay{d:g}", _measure, d) for d in decays}
     _plots(lab, found)
     lab.table(
         "survival",
@@ -127,7 +122,8 @@ def _claims(found: dict[float, dict[str, Any]]) -> list[Claim]:
     ]
 
 
-def _measure(lab: Bench, net: Classifier) -> dict[str, Any]:
+def _measure(lab: Bench, decay: float) -> dict[str, Any]:
+    net = lab.decayed(decay, lab.scale.seeds[0]).classifier()
     chosen = cases(lab.dataset, [net], min(lab.scale.images, 40))
     rng = np.random.default_rng(CASE_SEED)
     before = net.scores(stack([c.start for c in chosen])).argmax(axis=1)

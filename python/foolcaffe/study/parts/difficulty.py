@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +46,9 @@ COLOURS = ("#0072B2", "#007A5A", "#8C6D1F", "#D55E00")
 
 def run(lab: Lab) -> list[Claim]:
     """Attack, draw, judge."""
-    models = {d: lab.decayed(d, lab.scale.seeds[0]) for d in lab.scale.decays}
-    chosen = cases(lab.dataset, [m.classifier() for m in models.values()], lab.scale.images)
-    found: dict[float, dict[str, Any]] = {
-        d: lab.step(f"decay{d:g}", partial(_measure, lab, m, chosen, d)) for d, m in models.items()
-    }
+    found: dict[float, dict[str, Any]] = {d: lab.step(f"decay{d:g}", _measure, d) for d in lab.scale.decays}
+    models = _models(lab)
+    chosen = _chosen(lab, models)
     _plots(lab, found, len(chosen))
     _rows(lab, models, chosen)
     lab.table(
@@ -80,7 +77,17 @@ def run(lab: Lab) -> list[Claim]:
     return _claims(lab, found)
 
 
-def _measure(lab: Bench, model: TrainedModel, chosen: list[Case], decay: float) -> dict[str, Any]:
+def _models(lab: Bench) -> dict[float, TrainedModel]:
+    return {d: lab.decayed(d, lab.scale.seeds[0]) for d in lab.scale.decays}
+
+
+def _chosen(lab: Bench, models: dict[float, TrainedModel]) -> list[Case]:
+    return cases(lab.dataset, [m.classifier() for m in models.values()], lab.scale.images)
+
+
+def _measure(lab: Bench, decay: float) -> dict[str, Any]:
+    models = _models(lab)
+    model, chosen = models[decay], _chosen(lab, models)
     net = model.classifier()
     lab.say(f"attacking decay {decay:g}")
     out: dict[str, Any] = {key: [] for key in ("gradient", "exact", "exact_l2", "bound_l2", "sure", "any_l2")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -40,12 +39,10 @@ def run(lab: Lab) -> list[Claim]:
         "10 dimensions",
         "none, nothing is drawn",
     )
-    found: dict[int, list[dict[str, Any]]] = {}
-    for side in lab.scale.sizes:
-        found[side] = []
-        for seed in lab.scale.seeds:
-            model = model_of(lab, side, seed)
-            found[side].append(lab.step(f"side{side}-seed{seed}", partial(_measure, lab, model)))
+    found: dict[int, list[dict[str, Any]]] = {
+        side: [lab.step(f"side{side}-seed{seed}", _measure, side, seed) for seed in lab.scale.seeds]
+        for side in lab.scale.sizes
+    }
     medians = {side: [median(m["eps"]) for m in row] for side, row in found.items()}
     slope = float(
         np.polyfit(np.log([3 * s * s for s in medians]), np.log([np.mean(v) for v in medians.values()]), 1)[0]
@@ -108,7 +105,8 @@ def run(lab: Lab) -> list[Claim]:
     ]
 
 
-def _measure(lab: Bench, model: TrainedModel) -> dict[str, Any]:
+def _measure(lab: Bench, side: int, seed: int) -> dict[str, Any]:
+    model = model_of(lab, side, seed)
     net = model.classifier()
     eps = []
     for case in cases(model.dataset, [net], lab.scale.images):

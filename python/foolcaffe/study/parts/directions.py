@@ -13,7 +13,7 @@ from foolcaffe.attacks.exact import exact
 from foolcaffe.attacks.universal import fooled_by, universal
 from foolcaffe.classifier import Classifier
 from foolcaffe.study.common import CASE_SEED, Case, cases, median, stack
-from foolcaffe.study.lab import Lab
+from foolcaffe.study.lab import Bench, Lab
 from foolcaffe.study.record import NOTE, POST, Check, Claim
 from foolcaffe.style import BLUE, GREEN, GREY, ORANGE, styled
 
@@ -32,12 +32,8 @@ AROUND, DRAWS = 4.0, 4
 
 def run(lab: Lab) -> list[Claim]:
     """Borrow, stretch, share, judge."""
-    net = lab.decayed(DECAY, lab.scale.seeds[0]).classifier()
-    chosen = cases(lab.dataset, [net], lab.scale.images)
-    pairs = lab.step("pairs", lambda: _pairs(net, chosen))
-    rays = lab.step("rays", lambda: _rays(net, chosen))
-    shared = lab.step("universal", lambda: _universal(net, chosen))
-    _plot(lab, rays, shared, len(chosen))
+    pairs, rays, shared = lab.step("pairs", _pairs), lab.step("rays", _rays), lab.step("universal", _universal)
+    _plot(lab, rays, shared, len(_attacked(lab)[1]))
     lab.table(
         "universal",
         "One change for all images, made on one half, tried on the other: share turned into its class",
@@ -117,8 +113,15 @@ def _claims(pairs: dict[str, Any], rays: dict[str, Any], shared: list[dict[str, 
     ]
 
 
-def _pairs(net: Classifier, chosen: list[Case]) -> dict[str, Any]:
+def _attacked(lab: Bench) -> tuple[Classifier, list[Case]]:
+    """The net, and the images with their targets."""
+    net = lab.decayed(DECAY, lab.scale.seeds[0]).classifier()
+    return net, cases(lab.dataset, [net], lab.scale.images)
+
+
+def _pairs(lab: Bench) -> dict[str, Any]:
     """A's exact direction, followed from B, for neighbouring images A, B; and random directions for comparison."""
+    net, chosen = _attacked(lab)
     rng = np.random.default_rng(CASE_SEED)
     found, hits = [], []
     for a, b in zip(chosen, chosen[1:] + chosen[:1]):
@@ -138,8 +141,9 @@ def _pairs(net: Classifier, chosen: list[Case]) -> dict[str, Any]:
     return {"pairs": found, "random": float(np.mean(hits))}
 
 
-def _rays(net: Classifier, chosen: list[Case]) -> dict[str, Any]:
+def _rays(lab: Bench) -> dict[str, Any]:
     """For each factor of the change that just fools: the share of images fooled, and the median confidence."""
+    net, chosen = _attacked(lab)
     met, confidence, around = [], [], []
     rng = np.random.default_rng(CASE_SEED)
     factors = np.array(FACTORS, np.float32)[:, None, None, None]
@@ -162,7 +166,8 @@ def _rays(net: Classifier, chosen: list[Case]) -> dict[str, Any]:
     }
 
 
-def _universal(net: Classifier, chosen: list[Case]) -> list[dict[str, Any]]:
+def _universal(lab: Bench) -> list[dict[str, Any]]:
+    net, chosen = _attacked(lab)
     rng = np.random.default_rng(CASE_SEED)
     out = []
     for target in list(dict.fromkeys(c.target for c in chosen))[:TARGETS]:

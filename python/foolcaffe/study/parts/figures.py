@@ -14,7 +14,7 @@ from foolcaffe.classifier import Classifier
 from foolcaffe.figures import FoolingRow, fooling_figure, top
 from foolcaffe.images import Rgb8, noise
 from foolcaffe.study.common import CASE_SEED, cases, mean, median, percent
-from foolcaffe.study.lab import Lab
+from foolcaffe.study.lab import Bench, Lab
 from foolcaffe.study.record import POST, Check, Claim, number
 
 DECAY = 100.0
@@ -31,9 +31,7 @@ def run(lab: Lab) -> list[Claim]:
     model = lab.decayed(DECAY, lab.scale.seeds[0])
     net, synsets = model.classifier(), model.synsets()
     targets = _targets(synsets)
-    chosen = cases(lab.dataset, [net], lab.scale.images)
-    photo = next((c.start for c in chosen if c.label not in [t.id for t in targets]), chosen[0].start)
-    label = next(c.label for c in chosen if c.start is photo)
+    photo, label = _photo(lab, net, targets)
     height, width = net.shape[1:]
     random = noise(height, width, lab.scale.seeds[0])
     names = " and ".join(t.name for t in targets)
@@ -52,11 +50,9 @@ def run(lab: Lab) -> list[Claim]:
             seed,
             photos=key == "image",
         )
-    image = lab.step("image", lambda: _sizes(net, [(c.start, c.target) for c in chosen]))
-    rng = np.random.default_rng(CASE_SEED)
-    draws = [(noise(height, width, 100 + i), int(t)) for i, t in enumerate(rng.integers(0, net.classes, NOISES))]
-    chance = lab.step("noise", lambda: _sizes(net, draws))
-    gradient = lab.step("gradient", lambda: _gradients(net, photo, rng))
+    image, chance, gradient = (
+        lab.step(key, measure) for key, measure in (("image", _image), ("noise", _noise), ("gradient", _gradients))
+    )
     lab.table(
         "reached",
         f"Starts that reach {percent(SURE)} confidence in a random class, on PNGs",
@@ -106,6 +102,30 @@ def _row(net: Classifier, start: Rgb8, target: Synset, synsets: Synsets) -> tupl
     )
 
 
+def _photo(lab: Bench, net: Classifier, targets: list[Synset]) -> tuple[Rgb8, int]:
+    """The first validation image that is of no target's class, and its class."""
+    chosen = cases(lab.dataset, [net], lab.scale.images)
+    case = next((c for c in chosen if c.label not in [t.id for t in targets]), chosen[0])
+    return case.start, case.label
+
+
+def _net(lab: Bench) -> Classifier:
+    return lab.decayed(DECAY, lab.scale.seeds[0]).classifier()
+
+
+def _image(lab: Bench) -> dict[str, Any]:
+    """How much validation images must change."""
+    net = _net(lab)
+    return _sizes(net, [(c.start, c.target) for c in cases(lab.dataset, [net], lab.scale.images)])
+
+
+def _noise(lab: Bench) -> dict[str, Any]:
+    """How much uniform noise must change."""
+    net = _net(lab)
+    targets = np.random.default_rng(CASE_SEED).integers(0, net.classes, NOISES)
+    return _sizes(net, [(noise(*net.shape[1:], 100 + i), int(t)) for i, t in enumerate(targets)])
+
+
 def _sizes(net: Classifier, starts: list[tuple[Rgb8, int]]) -> dict[str, Any]:
     out: dict[str, Any] = {"tried": len(starts), "mean": [], "largest": [], "noise": []}
     rng = np.random.default_rng(CASE_SEED)
@@ -120,9 +140,13 @@ def _sizes(net: Classifier, starts: list[tuple[Rgb8, int]]) -> dict[str, Any]:
     return out
 
 
-def _gradients(net: Classifier, start: Rgb8, rng: np.random.Generator) -> dict[str, float]:
+def _gradients(lab: Bench) -> dict[str, float]:
     """Caffe's backward pass against the weight rows, and against differences of scores along random directions."""
-    pixels = start.to_bgr()
+    model = lab.decayed(DECAY, lab.scale.seeds[0])
+    net = model.classifier()
+    pixels = _photo(lab, net, _targets(model.synsets()))[0].to_bgr()
+    rng = np.random.default_rng(CASE_SEED)
+    rng.integers(0, net.classes, NOISES)  # the draws of _noise come first
     weights = net.score_weights()
     worst = 0.0
     for target in rng.choice(net.classes, min(5, net.classes), replace=False):

@@ -23,8 +23,9 @@ from foolcaffe.attacks.gradient import gradient
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.evaluate import evaluate
 from foolcaffe.render import Overrides
+from foolcaffe.study.closure import code_of
 from foolcaffe.study.common import CASE_SEED, cases, median
-from foolcaffe.study.lab import Lab
+from foolcaffe.study.lab import Bench, Lab
 from foolcaffe.study.record import POST, Check, Claim
 from foolcaffe.study.views import building, write_lmdb
 from foolcaffe.style import styled
@@ -88,7 +89,7 @@ def spoken(folder: Path, each: int) -> Path:
             sound = speak(WORDS[label], voice, int(rng.integers(120, 200)), int(rng.integers(20, 80)))
             yield Record(f"{place:08d}_{WORDS[label]}", label, spectrogram(*sound))
 
-    with building(folder) as aside:
+    with building(folder, f"{code_of(spoken)} {each}") as aside:
         if aside is not None:
             rng = np.random.default_rng(SEED)
             write_text(aside / "synset_words.txt", "".join(f"{word} {word}\n" for word in WORDS))
@@ -102,36 +103,8 @@ def run(lab: Lab) -> list[Claim]:
     if shutil.which(ESPEAK) is None:
         why = f"{ESPEAK} is not on this machine; on Debian: apt install {ESPEAK}"
         return [Claim("speech", POST, QUOTE, "No speech was made.", untestable=why)]
-    each = SPOKEN // 5 if lab.scale.name == "smallest" else SPOKEN
-    lab.say(f"speaking {each * len(WORDS)} words, and a third as many")
-    view = spoken(lab.root / "speech-words", each)
-    found = {}
-    for seed in lab.scale.seeds:
-        overrides = Overrides(weight_decay=DECAY, seed=seed, max_iter=lab.scale.iterations)
-        model = lab.trained(f"words-seed{seed}", overrides, view=view)
-
-        def measure(model: TrainedModel = model) -> dict[str, Any]:
-            net = model.classifier()
-            scored = evaluate(net, view / "val_lmdb", quiet=True)
-            chosen = cases(view, [net], min(lab.scale.images, scored.images))
-            mean, noisy = [], []
-            rng = np.random.default_rng(CASE_SEED)
-            for case in chosen:
-                result = gradient(net, case.start, Criterion(case.target), seed=CASE_SEED)
-                if result.success["image"]:
-                    mean.append(result.distances.mean)
-                    noise = result.distances.mean * rng.choice([-1.0, 1.0], net.shape)
-                    shown = np.rint(np.clip(case.start.to_bgr().array + noise, 0, 255)).astype(np.float32)
-                    noisy.append(float(net.scores(shown[None])[0].argmax() == case.target))
-            return {
-                "top1": scored.top1 / scored.images,
-                "images": scored.images,
-                "tried": len(chosen),
-                "mean": mean,
-                "noise": float(np.mean(noisy)) if noisy else 0.0,
-            }
-
-        found[seed] = lab.step(f"seed{seed}", measure)
+    lab.say(f"speaking {_each(lab) * len(WORDS)} words, and a third as many")
+    found = {seed: lab.step(f"seed{seed}", _measure, seed) for seed in lab.scale.seeds}
     lab.table(
         "speech",
         "Spoken words, by seed of the training",
@@ -148,7 +121,7 @@ def run(lab: Lab) -> list[Claim]:
             for s, f in found.items()
         ],
     )
-    _plot(lab, view)
+    _plot(lab)
     top1 = float(np.mean([f["top1"] for f in found.values()]))
     fooled = sum(len(f["mean"]) for f in found.values()) / sum(f["tried"] for f in found.values())
     size = median([m for f in found.values() for m in f["mean"]])
@@ -179,14 +152,44 @@ def run(lab: Lab) -> list[Claim]:
     ]
 
 
-def _plot(lab: Lab, view: Path) -> None:
-    model = lab.trained(
-        f"words-seed{lab.scale.seeds[0]}",
-        Overrides(weight_decay=DECAY, seed=lab.scale.seeds[0], max_iter=lab.scale.iterations),
-        view=view,
-    )
+def _each(lab: Bench) -> int:
+    """How often each word is spoken for training."""
+    return SPOKEN // 5 if lab.scale.name == "smallest" else SPOKEN
+
+
+def _model(lab: Bench, seed: int) -> TrainedModel:
+    view = spoken(lab.root / "speech-words", _each(lab))
+    overrides = Overrides(weight_decay=DECAY, seed=seed, max_iter=lab.scale.iterations)
+    return lab.trained(f"words-seed{seed}", overrides, view=view)
+
+
+def _measure(lab: Bench, seed: int) -> dict[str, Any]:
+    model = _model(lab, seed)
     net = model.classifier()
-    chosen = cases(view, [net], 8)
+    scored = evaluate(net, model.dataset / "val_lmdb", quiet=True)
+    chosen = cases(model.dataset, [net], min(lab.scale.images, scored.images))
+    mean, noisy = [], []
+    rng = np.random.default_rng(CASE_SEED)
+    for case in chosen:
+        result = gradient(net, case.start, Criterion(case.target), seed=CASE_SEED)
+        if result.success["image"]:
+            mean.append(result.distances.mean)
+            noise = result.distances.mean * rng.choice([-1.0, 1.0], net.shape)
+            shown = np.rint(np.clip(case.start.to_bgr().array + noise, 0, 255)).astype(np.float32)
+            noisy.append(float(net.scores(shown[None])[0].argmax() == case.target))
+    return {
+        "top1": scored.top1 / scored.images,
+        "images": scored.images,
+        "tried": len(chosen),
+        "mean": mean,
+        "noise": float(np.mean(noisy)) if noisy else 0.0,
+    }
+
+
+def _plot(lab: Lab) -> None:
+    model = _model(lab, lab.scale.seeds[0])
+    net = model.classifier()
+    chosen = cases(model.dataset, [net], 8)
     case = next((c for c in chosen if int(net.scores(c.start.to_bgr())[0].argmax()) == c.label), chosen[0])
     result = gradient(net, case.start, Criterion(case.target), seed=CASE_SEED)
     start, fooling = (image.to_bgr().array.reshape(BANDS, SIDE) for image in (case.start, result.image))

@@ -43,8 +43,7 @@ Scored = Union[Classifier, SklearnScores]
 
 def run(lab: Lab) -> list[Claim]:
     """Train, attack each, show to all, judge."""
-    found = lab.step("matrix", lambda: _measure(lab))
-    forest = lab.step("forest", lambda: _few_classes(lab))
+    found, forest = lab.step("matrix", _measure), lab.step("forest", _few_classes)
     _plot(lab, found)
     names = found["names"]
     lab.table(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -60,7 +59,7 @@ class Defence:
 
 def run(lab: Lab) -> list[Claim]:
     """Defend, attack, judge."""
-    found = lab.step("defences", lambda: _measure(lab))
+    found = lab.step("defences", _measure)
     table = found["rows"]
     lab.table(
         "defences",
@@ -69,7 +68,7 @@ def run(lab: Lab) -> list[Claim]:
         [{"defence": d["name"], **{column: 100 * d[key] for column, key in SHARES.items()}} for d in table],
     )
     _plot(lab, found)
-    right = {seed: lab.step(f"letters{seed}", partial(nonlinear.measured, lab, seed)) for seed in lab.scale.seeds}
+    right = {seed: lab.step(f"letters{seed}", nonlinear.measured, seed) for seed in lab.scale.seeds}
     nonlinear.plot(lab, right)
     return [*_claims(table), *nonlinear.claims(right)]
 

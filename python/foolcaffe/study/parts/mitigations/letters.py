@@ -26,6 +26,7 @@ from sklearn.neural_network import MLPClassifier
 from caffefiles.datum import Record
 from caffefiles.files import write_text
 from foolcaffe.classifier import Classifier
+from foolcaffe.study.closure import code_of
 from foolcaffe.study.views import building, write_lmdb
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -81,7 +82,7 @@ def view(folder: Path, binary: bool) -> Path:
             pixels = np.repeat(grey[i].reshape(1, SIDE, SIDE), 3, axis=0).astype(np.uint8)
             yield Record(f"{i:08d}_{labels[i]}", int(labels[i]), pixels)
 
-    with building(folder) as aside:
+    with building(folder, f"{code_of(view)} {binary}") as aside:
         if aside is not None:
             write_text(aside / "synset_words.txt", "".join(f"{letter} letter {letter}\n" for letter in LETTERS))
             write_lmdb(aside / "train_lmdb", records(0, TRAINING))
