@@ -8,13 +8,12 @@ current ones, ``input`` fields to an Input layer, BatchNorm's three parameters t
 from __future__ import annotations
 
 import os
-from typing import Any, Union
+from typing import Any
 
 from caffefiles.errors import CaffeError
+from caffefiles.files import PathLike
 from caffefiles.proto import caffe_pb2
 from caffefiles.upgrade_v0 import upgrade_v0
-
-PathLike = Union[str, "os.PathLike[str]"]
 
 _TYPE_NAMES = {
     "NONE": "",

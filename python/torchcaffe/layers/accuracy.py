@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, ZeroGradientLayer
 from torchcaffe.layers.labels import check_label_count, read_labels
 
 
-class Accuracy(Layer):
+class Accuracy(ZeroGradientLayer):
     """Right iff fewer than ``top_k`` (1) other classes score at least as much as the label's: ties count against.
 
     Bottoms: scores N × C × ... (class axis ``axis``, 1), labels, one for each other position. Tops: a scalar in 0..1;
@@ -59,9 +58,3 @@ class Accuracy(Layer):
                 for hits in (right, counted)
             ]
             top[1].data.copy_(for_class[0] / for_class[1].clamp(min=1))
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Nothing to learn from: zeros."""
-        for blob, wanted in zip(bottom, propagate_down):
-            if wanted:
-                blob.diff.zero_()

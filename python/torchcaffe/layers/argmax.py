@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, ZeroGradientLayer
 
 
-class ArgMax(Layer):
+class ArgMax(ZeroGradientLayer):
     """The positions of the ``top_k`` (1) largest values, largest first; of equals the last position is first.
 
     Without ``axis``: of each example's values in a row; top N × 1 × k (× 1 ...), or N × 2 × k, positions then values,
@@ -55,8 +54,3 @@ class ArgMax(Layer):
         else:
             result = values if param.out_max_val else where
         top[0].data.copy_(result.reshape(top[0].shape))
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Positions have no gradient: zeros."""
-        if propagate_down[0]:
-            bottom[0].diff.zero_()

@@ -203,6 +203,28 @@ class Layer:
         return proto
 
 
+class SourceLayer(Layer):
+    """A layer without bottoms, whose tops keep the shapes that ``layer_setup`` or ``forward`` gives them."""
+
+    exact_num_bottom: ClassVar[int | None] = 0
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """Leave the tops as they are: no bottom decides their shapes."""
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Do nothing: there is no bottom to propagate to."""
+
+
+class ZeroGradientLayer(Layer):
+    """A layer through which no gradient passes."""
+
+    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+        """Set the requested bottom diffs to zero."""
+        for blob, propagate in zip(bottom, propagate_down):
+            if propagate:
+                blob.diff.zero_()
+
+
 class LossLayer(Layer):
     """A layer whose first top is a scalar loss of scores (bottom 0) and targets (bottom 1), which get no gradient."""
 

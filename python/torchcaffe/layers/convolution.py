@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Callable, ClassVar
 
 import torch
 from torch.nn import functional
@@ -10,8 +10,6 @@ from torch.nn import functional
 from torchcaffe.layers.base import Blobs
 from torchcaffe.layers.function import FunctionLayer
 from torchcaffe.layers.geometry import read_window
-
-_CONVOLUTIONS = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 
 
 class Convolution(FunctionLayer):
@@ -27,6 +25,12 @@ class Convolution(FunctionLayer):
     min_num_bottom: ClassVar[int | None] = 1
     min_num_top: ClassVar[int | None] = 1
     equal_num_bottom_top: ClassVar[bool] = True
+    convolutions: ClassVar[dict[int, Callable[..., torch.Tensor]]] = {
+        1: functional.conv1d,
+        2: functional.conv2d,
+        3: functional.conv3d,
+    }
+    """PyTorch's function for each number of spatial axes."""
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Make W and b.
@@ -38,7 +42,7 @@ class Convolution(FunctionLayer):
         self._axis = bottom[0].canonical_axis(param.axis)
         self._spatial = bottom[0].num_axes - self._axis - 1
         self._channels = bottom[0].shape[self._axis]
-        if self._spatial > max(_CONVOLUTIONS):
+        if self._spatial > max(self.convolutions):
             raise self.fail(
                 f"a bottom of shape {bottom[0].shape} has {self._spatial} spatial axes", "at most 3 are supported"
             )
@@ -87,22 +91,10 @@ class Convolution(FunctionLayer):
     def _one(self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         spatial = x.shape[self._axis + 1 :] or (1,)  # without spatial axes: a window of one position
         flat = x.reshape(-1, self._channels, *spatial)
-        window = [values or (1,) for values in (self._window.stride, self._window.dilation)]
-        pad = self._window.pad or (0,)
+        stride, dilation, pad = self._window.stride or (1,), self._window.dilation or (1,), self._window.pad or (0,)
         if not self._spatial:
             weight = weight.unsqueeze(-1)
-        y = self.convolve(flat, weight, bias, window[0], pad, window[1])
+        y = self.convolutions[len(spatial)](
+            flat, weight, bias, stride=stride, padding=pad, dilation=dilation, groups=self._group
+        )
         return y.reshape(*x.shape[: self._axis], self._num_output, *(y.shape[2:] if self._spatial else ()))
-
-    def convolve(
-        self,
-        x: torch.Tensor,
-        weight: torch.Tensor,
-        bias: torch.Tensor | None,
-        stride: tuple[int, ...],
-        pad: tuple[int, ...],
-        dilation: tuple[int, ...],
-    ) -> torch.Tensor:
-        """PyTorch's convolution of N × C × spatial."""
-        y: torch.Tensor = _CONVOLUTIONS[x.dim() - 2](x, weight, bias, stride, pad, dilation, self._group)
-        return y

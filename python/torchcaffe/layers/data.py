@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -15,10 +15,10 @@ from torchcaffe.data import resident
 from torchcaffe.data.datum import read_datum
 from torchcaffe.data.prefetch import Prefetcher
 from torchcaffe.data.transformer import Transformer
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Layer, SourceLayer
 
 
-class Data(Layer):
+class Data(SourceLayer):
     """Tops: ``batch_size`` records in key order, around and around, transformed by ``transform_param``; their labels.
 
     data N × C × H × W; label N. With several solvers each takes its share of the records in turn.
@@ -27,7 +27,6 @@ class Data(Layer):
     there).
     """
 
-    exact_num_bottom: ClassVar[int | None] = 0
     min_num_top: ClassVar[int | None] = 1
     max_num_top: ClassVar[int | None] = 2
 
@@ -66,18 +65,12 @@ class Data(Layer):
             raise self.fail("transform_param has both force_color and force_gray", "give one of them")
         return True if param.force_color else False if param.force_gray else None
 
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The shapes are fixed."""
-
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Take the next batch."""
         data, labels = self._take()
         top[0].take_data(data)
         if len(top) > 1:
             top[1].take_data(labels)
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """There is nothing below."""
 
 
 class _Batches:

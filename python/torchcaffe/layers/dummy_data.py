@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 
 from caffefiles.proto import caffe_pb2
 from torchcaffe import common, fillers
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, SourceLayer
 
 
-class DummyData(Layer):
+class DummyData(SourceLayer):
     """Tops of given ``shape`` (or old num, channels, height, width), filled by ``data_filler``, constant 0 by default.
 
     One shape and filler serves all tops, or each has its own. Constants are filled once, others at every forward.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 0
     min_num_top: ClassVar[int | None] = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -43,9 +41,6 @@ class DummyData(Layer):
             blob.reshape(*shape)
         self._fill(top, constant=True)
 
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The shapes are fixed."""
-
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Draw anew what is drawn."""
         self._fill(top, constant=False)
@@ -54,6 +49,3 @@ class DummyData(Layer):
         for blob, filler in zip(top, self._fillers):
             if (filler.type == "constant") == constant:
                 blob.data.copy_(torch.from_numpy(fillers.fill(blob.shape, filler, common.generator())))
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """There is nothing below."""

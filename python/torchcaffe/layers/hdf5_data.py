@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,10 +13,10 @@ from caffefiles.errors import CaffeError, optional, os_error_message
 from caffefiles.proto import caffe_pb2
 from torchcaffe import common
 from torchcaffe.data.shuffle import c_rand, random_shuffle
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, SourceLayer
 
 
-class HDF5Data(Layer):
+class HDF5Data(SourceLayer):
     """Tops: ``batch_size`` rows of the datasets that have the tops' names, in the files that the list ``source`` names.
 
     Row after row, file after file, around and around. ``shuffle`` shuffles the files, and the rows within each, with
@@ -25,7 +24,6 @@ class HDF5Data(Layer):
     Linux. With several solvers each takes its share of the rows in turn.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 0
     min_num_top: ClassVar[int | None] = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -96,9 +94,6 @@ class HDF5Data(Layer):
             )
         return np.asarray(dataset[()], np.float32)
 
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The shapes are fixed."""
-
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Copy the next rows."""
         size = self._param.batch_size
@@ -133,6 +128,3 @@ class HDF5Data(Layer):
             self._load()
         if self._param.shuffle:
             random_shuffle(self._row_order, c_rand.draw)
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """There is nothing below."""

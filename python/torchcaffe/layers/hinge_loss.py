@@ -7,29 +7,17 @@ from collections.abc import Sequence
 import torch
 
 from caffefiles.proto import caffe_pb2
-from torchcaffe.layers.base import Blobs, LossLayer
-from torchcaffe.layers.labels import read_example_labels
+from torchcaffe.layers.base import Blobs
+from torchcaffe.layers.labels import ExampleLossLayer, read_example_labels
 
 
-class HingeLoss(LossLayer):
+class HingeLoss(ExampleLossLayer):
     """E = Σ max(0, 1 − z)^p / N, z = x of the label's class, −x of the others; p = 1, or 2 for ``norm: L2``.
 
     Bottoms: scores N × C (later axes count as classes), N labels. dx = ∓ p · max(0, 1 − z)^(p − 1) / N, 0 at z ≥ 1.
 
     Differs from Caffe in: a label outside 0..C−1 is an error, where Caffe writes outside its memory.
     """
-
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """A scalar.
-
-        Raises:
-            CaffeError: not one label an example.
-        """
-        super().reshape(bottom, top)
-        if bottom[0].num_axes < 1 or bottom[1].count != bottom[0].shape[0]:
-            raise self.fail(
-                f"labels of shape {bottom[1].shape} for scores of shape {bottom[0].shape}", "one an example"
-            )
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Keeps the margins' violations and signs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,13 +16,13 @@ from torchcaffe.data import images
 from torchcaffe.data.prefetch import Prefetcher
 from torchcaffe.data.shuffle import shuffle
 from torchcaffe.data.transformer import Transformer
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Layer, SourceLayer
 from torchcaffe.rng import Generator
 
 _LINE = re.compile(r"(.*) ([+-]?\d+)\s*")
 
 
-class ImageData(Layer):
+class ImageData(SourceLayer):
     """Tops: ``batch_size`` images of the list ``source`` (lines ``<path> <label>``), N × C × H × W; their labels, N.
 
     In the list's order, around and around, or shuffled at first and before each further round. Images are decoded and
@@ -30,7 +30,6 @@ class ImageData(Layer):
     one size after resizing or cropping; with a batch_size of 1 each may have its own.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 0
     exact_num_top: ClassVar[int | None] = 2
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -80,18 +79,12 @@ class ImageData(Layer):
             raise self.fail(f"the list {source!r} is empty")
         return lines
 
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """Forward gives the shapes."""
-
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Take the next batch."""
         data, labels = self._prefetcher.take()
         top[0].reshape(*data.shape)
         top[0].take_data(data)
         top[1].take_data(labels)
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """There is nothing below."""
 
 
 class _Batches:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, SourceLayer
 
 
-class Input(Layer):
+class Input(SourceLayer):
     """Tops of the shapes ``input_param.shape`` (one for each top, or one for all); forward leaves them alone."""
 
-    exact_num_bottom: ClassVar[int | None] = 0
     min_num_top: ClassVar[int | None] = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -29,11 +27,5 @@ class Input(Layer):
             if shapes:
                 blob.reshape(*shapes[i if len(shapes) > 1 else 0].dim)
 
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The user reshapes."""
-
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """The user fills."""
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """There is nothing below."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from torchcaffe.blob import Blob
-from torchcaffe.layers.base import Layer
+from torchcaffe.layers.base import Blobs, Layer, LossLayer
 
 
 def read_labels(
@@ -63,3 +63,19 @@ def read_example_labels(layer: Layer, scores: Blob, labels: Blob) -> torch.Tenso
     rows = Blob((scores.shape[0], scores.count_between(1)), scores.dtype, scores.device)  # for its shape only
     target, _ = read_labels(layer, rows, labels, 1, None)
     return target.view(-1, 1)
+
+
+class ExampleLossLayer(LossLayer):
+    """A loss with one label for each example; all values of an example are its classes."""
+
+    def reshape(self, bottom: Blobs, top: Blobs) -> None:
+        """Shape the loss, a scalar.
+
+        Raises:
+            CaffeError: there is not one label for each example.
+        """
+        super().reshape(bottom, top)
+        if bottom[0].num_axes < 1 or bottom[1].count != bottom[0].shape[0]:
+            raise self.fail(
+                f"labels of shape {bottom[1].shape} for predictions of shape {bottom[0].shape}", "one an example"
+            )

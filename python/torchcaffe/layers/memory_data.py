@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, SourceLayer
 
 
-class MemoryData(Layer):
+class MemoryData(SourceLayer):
     """Tops: data N × C × H × W of ``memory_data_param`` and labels N, batch after batch of what :meth:`reset` got.
 
     From the first forward on the labels are N × 1 × 1 × 1, as in Caffe. ``transform_param`` does not apply, as in
     Caffe's ``set_input_arrays``.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 0
     exact_num_top: ClassVar[int | None] = 2
     _data: Any = None
     _labels: Any = None
@@ -70,9 +68,6 @@ class MemoryData(Layer):
             )
         self._data, self._labels, self._position = data, labels, 0
 
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The shapes are fixed."""
-
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """The next batch, around and around.
 
@@ -87,6 +82,3 @@ class MemoryData(Layer):
         top[0].data.copy_(torch.from_numpy(self._data[window]))
         top[1].data.copy_(torch.from_numpy(self._labels[window]))
         self._position = window.stop % len(self._data)
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """There is nothing below."""

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torchcaffe.layers.base import Blobs, LossLayer
-from torchcaffe.layers.labels import read_example_labels
+from torchcaffe.layers.base import Blobs
+from torchcaffe.layers.labels import ExampleLossLayer, read_example_labels
 
 _LEAST = 1e-20
 
 
-class MultinomialLogisticLoss(LossLayer):
+class MultinomialLogisticLoss(ExampleLossLayer):
     """E = −Σ log(max(p[label], 1e-20)) / N; dp[label] = −1 / (max(p[label], 1e-20) · N), other dp 0.
 
     Bottoms: probabilities N × C (later axes count as classes), N labels.
 
     Differs from Caffe in: a label outside 0..C−1 is an error, where Caffe reads outside its memory.
     """
-
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """A scalar.
-
-        Raises:
-            CaffeError: not one label an example.
-        """
-        super().reshape(bottom, top)
-        if bottom[0].num_axes < 1 or bottom[1].count != bottom[0].shape[0]:
-            raise self.fail(
-                f"labels of shape {bottom[1].shape} for probabilities of shape {bottom[0].shape}", "one an example"
-            )
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Keeps the labels."""

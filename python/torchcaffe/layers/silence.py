@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, ZeroGradientLayer
 
 
-class Silence(Layer):
+class Silence(ZeroGradientLayer):
     """Any number of bottoms, no top; bottom diffs are 0."""
 
     min_num_bottom: ClassVar[int | None] = 1
@@ -19,9 +18,3 @@ class Silence(Layer):
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Nothing to do."""
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Zeros."""
-        for blob, wanted in zip(bottom, propagate_down):
-            if wanted:
-                blob.diff.zero_()

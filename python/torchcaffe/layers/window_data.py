@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,13 +15,13 @@ from torchcaffe.data import images
 from torchcaffe.data.prefetch import Prefetcher
 from torchcaffe.data.transformer import Transformer
 from torchcaffe.data.windows import WindowFile, Windows, place, read_window_file
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Layer, SourceLayer
 from torchcaffe.rng import Generator
 
 _CHANNELS = 3  # images are decoded in colour
 
 
-class WindowData(Layer):
+class WindowData(SourceLayer):
     """Tops: ``batch_size`` windows drawn at random, N × 3 × crop_size × crop_size, and their classes, N.
 
     ``source`` lists for each image ``# index``, path, channels, height, width, the number of windows, and windows
@@ -38,7 +37,6 @@ class WindowData(Layer):
     smaller than the crop, channels other than 3.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 0
     exact_num_top: ClassVar[int | None] = 2
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
@@ -94,17 +92,11 @@ class WindowData(Layer):
             )
         return mean[:, offset : offset + crop, offset : offset + crop]
 
-    def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The shapes are fixed."""
-
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Take the next batch."""
         data, labels = self._prefetcher.take()
         top[0].take_data(data)
         top[1].take_data(labels)
-
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """There is nothing below."""
 
 
 class _Batches:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from caffefiles.files import PathLike
 from caffefiles.proto import caffe_pb2
 from torchcaffe.pycaffe import io
-from torchcaffe.pycaffe.net import Net, PathLike
+from torchcaffe.pycaffe.net import Net
 
 
 class Classifier(Net):

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from caffefiles.errors import optional
+from caffefiles.files import PathLike
 from caffefiles.proto import caffe_pb2
 from torchcaffe.net_filter import meets
 from torchcaffe.pycaffe.errors import CaffeRuntimeError
-from torchcaffe.pycaffe.net import PathLike
 
 LAYER_STYLE_DEFAULT = {"shape": "record", "fillcolor": "#6495ED", "style": "filled"}
 NEURON_LAYER_STYLE = {"shape": "record", "fillcolor": "#90EE90", "style": "filled"}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from caffefiles.errors import optional
+from caffefiles.files import PathLike
 from caffefiles.proto import caffe_pb2 as caffe_pb2
 from torchcaffe.pycaffe.errors import CaffeRuntimeError, CaffeValueError
 
-PathLike = Union[str, "os.PathLike[str]"]
 Array = NDArray[Any]
 
 

@@ -6,8 +6,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
-from pathlib import Path
-from typing import Any, Callable, Union
+from typing import Any, Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +14,12 @@ from numpy.typing import NDArray
 from caffefiles import prototxt
 from caffefiles.caffemodel import read_weights
 from caffefiles.errors import CaffeError, nearest
+from caffefiles.files import PathLike
 from torchcaffe.net import Net as CoreNet
-from torchcaffe.pycaffe.errors import CaffeRuntimeError, CaffeValueError
+from torchcaffe.pycaffe.errors import CaffeRuntimeError, CaffeValueError, require_file
 from torchcaffe.views import Blob, BlobVec, Layer
 
 Arrays = dict[str, NDArray[Any]]
-PathLike = Union[str, "os.PathLike[str]"]
 
 
 class Net:
@@ -60,10 +59,7 @@ class Net:
         if phase not in (0, 1) or isinstance(phase, bool):
             raise TypeError(f"the phase {phase!r} is neither caffe.TRAIN nor caffe.TEST")
         for path in filter(None, (network_file, weights)):
-            if not Path(path).is_file():
-                raise CaffeRuntimeError(
-                    f"Could not open file {os.fspath(path)}", f"paths are relative to the working folder, {Path.cwd()}"
-                )
+            require_file(path)
         self._net = CoreNet.from_file(
             os.fspath(network_file), phase, int(given.get("level", level)), list(stages or ())
         )
@@ -204,15 +200,10 @@ class Net:
         self._known_blobs(names)
         first = 0 if start is None else self._net.layer_id(start)
         last = len(self._net.layers) - 1 if end is None else self._net.layer_id(end)
-        if kwargs:
-            if set(kwargs) != set(self.inputs):
-                raise CaffeValueError(
-                    f"{self._net.source}: Input blob arguments {_list(kwargs)} do not match net inputs "
-                    f"{_list(self.inputs)}",
-                    "give an array for each of them",
-                )
-            for name, value in kwargs.items():
-                self._assign(name, value, "data", "Input")
+        if kwargs and set(kwargs) != set(self.inputs):
+            raise self._mismatch("Input blob", kwargs, "inputs", self.inputs, "give an array for each of them")
+        for name, value in kwargs.items():
+            self._assign(name, value, "data", "Input")
         self._forward(first, last)
         return {name: self.blobs[name].data for name in sorted(names)}
 
@@ -237,15 +228,10 @@ class Net:
         self._known_blobs(names)
         first = len(self._net.layers) - 1 if start is None else self._net.layer_id(start)
         last = 0 if end is None else self._net.layer_id(end)
-        if kwargs:
-            if set(kwargs) != set(self.outputs):
-                raise CaffeValueError(
-                    f"{self._net.source}: Top diff arguments {_list(kwargs)} do not match net outputs "
-                    f"{_list(self.outputs)}",
-                    "give a gradient for each of them",
-                )
-            for name, value in kwargs.items():
-                self._assign(name, value, "diff", "Diff")
+        if kwargs and set(kwargs) != set(self.outputs):
+            raise self._mismatch("Top diff", kwargs, "outputs", self.outputs, "give a gradient for each of them")
+        for name, value in kwargs.items():
+            self._assign(name, value, "diff", "Diff")
         self._backward(first, last)
         return {name: self.blobs[name].diff for name in sorted(names)}
 
@@ -257,6 +243,12 @@ class Net:
         for name in names:
             if name not in self.blobs:
                 raise CaffeError(f"{self._net.source}: there is no blob {name!r}", nearest(name, self.blobs))
+
+    def _mismatch(
+        self, what: str, given: Iterable[str], side: str, expected: Iterable[str], hint: str
+    ) -> CaffeValueError:
+        message = f"{what} arguments {_list(given)} do not match net {side} {_list(expected)}"
+        return CaffeValueError(f"{self._net.source}: {message}", hint)
 
     def _assign(self, name: str, value: Any, side: str, what: str) -> None:
         blob, array = self.blobs[name], np.asarray(value)
@@ -283,8 +275,7 @@ class Net:
         """
         results: dict[str, list[NDArray[Any]]] = {}
         for batch in self._batch(kwargs):
-            for name, value in self.forward(blobs=blobs, **batch).items():
-                results.setdefault(name, []).extend(value.copy() if value.ndim else [value.copy()])
+            _extend(results, self.forward(blobs=blobs, **batch))
         return _without_padding(results, kwargs)
 
     def forward_backward_all(
@@ -306,11 +297,8 @@ class Net:
         gradients: dict[str, list[NDArray[Any]]] = {}
         none: dict[str, Any] = {}
         for inputs, tops in zip_longest(forward, backward, fillvalue=none):
-            outputs = self.forward(blobs=blobs, **inputs)
-            below = self.backward(diffs=diffs, **tops)
-            for results, values in ((data, outputs), (gradients, below)):
-                for name, value in values.items():
-                    results.setdefault(name, []).extend(value.copy() if value.ndim else [value.copy()])
+            _extend(data, self.forward(blobs=blobs, **inputs))
+            _extend(gradients, self.backward(diffs=diffs, **tops))
         return _without_padding(data, kwargs), _without_padding(gradients, kwargs)
 
     def _batch(self, arrays: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -429,6 +417,12 @@ def _layer(layer: Any) -> Layer:
 
 def _list(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names)) or "(none)"
+
+
+def _extend(results: dict[str, list[NDArray[Any]]], batch: Arrays) -> None:
+    """Append copies of a batch's examples to the results; a blob without axes counts as one example."""
+    for name, value in batch.items():
+        results.setdefault(name, []).extend(value.copy() if value.ndim else [value.copy()])
 
 
 def _without_padding(results: dict[str, list[NDArray[Any]]], given: dict[str, Any]) -> Arrays:

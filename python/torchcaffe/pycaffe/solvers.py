@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any, Callable, ClassVar, Union
+from typing import Any, Callable, ClassVar
 
 from caffefiles.errors import CaffeError, nearest
+from caffefiles.files import PathLike
 from caffefiles.prototxt import read_solver
 from torchcaffe import common
-from torchcaffe.pycaffe.errors import CaffeRuntimeError
+from torchcaffe.pycaffe.errors import CaffeRuntimeError, require_file
 from torchcaffe.pycaffe.net import Net
 from torchcaffe.solvers.lr_policy import learning_rate
 from torchcaffe.solvers.registry import SOLVERS
-
-PathLike = Union[str, "os.PathLike[str]"]
 
 
 class Solver:
@@ -32,10 +30,7 @@ class Solver:
     def __init__(self, filename: PathLike) -> None:
         if not self.kind:
             raise TypeError("Solver has no type; use caffe.get_solver(file), or caffe.SGDSolver(file) and its like")
-        if not Path(filename).is_file():
-            raise CaffeRuntimeError(
-                f"Could not open file {os.fspath(filename)}", f"paths are relative to the working folder, {Path.cwd()}"
-            )
+        require_file(filename)
         param = read_solver(filename)
         param.type = self.kind
         self._solver = SOLVERS[self.kind](param, filename)
@@ -77,8 +72,7 @@ class Solver:
 
     def restore(self, state_file: PathLike) -> None:
         """Go on from a ``.solverstate``, binary or HDF5."""
-        if not Path(state_file).is_file():
-            raise CaffeRuntimeError(f"Could not open file {os.fspath(state_file)}")
+        require_file(state_file)
         self._solver.restore(state_file)
 
     def snapshot(self) -> None:
@@ -145,8 +139,7 @@ def get_solver(filename: PathLike) -> Solver:
     Raises:
         CaffeError: a file cannot be read, the type is unknown, the solver or a net is wrong.
     """
-    if not Path(filename).is_file():
-        raise CaffeRuntimeError(f"Could not open file {os.fspath(filename)}")
+    require_file(filename)
     kind = read_solver(filename).type
     if kind not in _CLASSES:
         raise CaffeError(
