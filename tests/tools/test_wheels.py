@@ -91,7 +91,8 @@ class Environment:
         subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
         self.folder = folder / "work"
         self.folder.mkdir()
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "FOOLCAFFE")) and k != "VIRTUAL_ENV"}
+        ours = ("PYTHON", "FOOLCAFFE", "GLOG", "VIRTUAL_ENV")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         self._environment = {**kept, "PYTHONDONTWRITEBYTECODE": "1", "PATH": f"{folder}/venv/bin:{os.environ['PATH']}"}
         (folder / "torch.txt").write_text(f"torch=={metadata.version('torch').partition('+')[0]}\n")
         pip = ["python", "-m", "pip", "install", "--quiet", "--no-compile", "-c", str(folder / "torch.txt")]
