@@ -3,7 +3,7 @@
     .caffe/bin/python examples/post.py build/demo/linear_softmax data/demo/photos/astronaut.JPEG 12 fooled.png
 
 MODEL is a folder that `make demo` or `make train` made; CLASS is a position in its ../synset_words.txt. Without
-arguments the astronaut becomes class 0. Where real Caffe is not installed, torchcaffe stands in for it:
+arguments the astronaut becomes a rocket. Where real Caffe is not installed, torchcaffe stands in for it:
 
     PYTHONPATH=python .venv/bin/python examples/post.py
 """
@@ -22,7 +22,7 @@ except ImportError:
     torchcaffe.install()
     import caffe
 
-arguments = sys.argv[1:] or ["build/demo/linear_softmax", "data/demo/photos/astronaut.JPEG", "0", "fooled.png"]
+arguments = sys.argv[1:] or ["build/demo/linear_softmax", "data/demo/photos/astronaut.JPEG", "12", "fooled.png"]
 if len(arguments) != 4:
     sys.exit("usage: post.py MODEL IMAGE CLASS OUT.png")
 model, photo, target, png = Path(arguments[0]), arguments[1], int(arguments[2]), arguments[3]
