@@ -95,10 +95,15 @@ def read_list(path: Path, classes: int | None = None) -> Iterator[tuple[str, int
 
 def _images(root: Path, folder: Path) -> list[str]:
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    return [_listable(p.relative_to(root).as_posix()) for p in found]
+    return [listable(p.relative_to(root).as_posix()) for p in found]
 
 
-def _listable(path: str) -> str:
+def listable(path: str) -> str:
+    """Return a path that a list can carry.
+
+    Raises:
+        FoolCaffeError: if it has a line break.
+    """
     if re.search(r"[\r\n]", path):
         raise FoolCaffeError(f"the file name {path!r} has a line break: no list can carry it", "rename the file")
     return path
@@ -108,8 +113,15 @@ def _validation(root: Path, ids: dict[str, int]) -> list[tuple[str, int]]:
     folder = root / "val"
     annotations = folder / "val_annotations.txt"
     if annotations.exists():
-        rows = [line.split("\t") for line in annotations.read_text(encoding="utf-8").splitlines() if line.strip()]
-        return [(_existing(root, f"val/images/{row[0]}", annotations), _id(ids, row[1], annotations)) for row in rows]
+        rows = []
+        for number, line in _lines(annotations):
+            name, tab, rest = line.partition("\t")
+            if not tab:
+                raise FoolCaffeError(f"{annotations}:{number}: no tab", "expected '<file><tab><wnid>…'")
+            rows.append(
+                (_existing(root, f"val/images/{name}", annotations), _id(ids, rest.split("\t")[0], annotations))
+            )
+        return rows
     if not folder.is_dir():
         raise FoolCaffeError(f"no validation images: {folder} is not there")
     if any(p.is_dir() for p in folder.iterdir()):
@@ -123,17 +135,30 @@ def _validation(root: Path, ids: dict[str, int]) -> list[tuple[str, int]]:
             f"{folder} is flat and {listing} is not there, so the labels are unknown",
             "put Caffe's val.txt beside it, or sort the images into val/<wnid>/",
         )
-    pairs = [line.rstrip().rpartition(" ") for line in listing.read_text(encoding="utf-8").splitlines() if line.strip()]
-    for number, (name, _, label) in enumerate(pairs, 1):
-        if not name or not label.isdigit() or int(label) >= len(ids):
+    pairs = []
+    for number, line in _lines(listing):
+        name, _, label = line.rstrip().rpartition(" ")
+        if not name or not re.fullmatch("[0-9]+", label) or int(label) >= len(ids):
             raise FoolCaffeError(f"{listing}:{number}: expected '<file> <id>' with an id of 0..{len(ids) - 1}")
-    return [(_existing(root, f"val/{name}", listing), int(label)) for name, _, label in pairs]
+        pairs.append((_existing(root, f"val/{name}", listing), int(label)))
+    return pairs
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a file of labels that are not blank, with their numbers."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise FoolCaffeError(
+            f"{path} is not UTF-8 text: byte {error.start}", "save it as UTF-8, or is it another kind of file?"
+        ) from None
+    return ((number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip())
 
 
 def _existing(root: Path, path: str, source: Path) -> str:
     if not (root / path).is_file():
         raise FoolCaffeError(f"{source} names {path}, which is not there")
-    return _listable(path)
+    return listable(path)
 
 
 def _id(ids: dict[str, int], wnid: str, source: Path) -> int:

@@ -344,3 +344,19 @@ def test_list_without_classes_is_refused(tmp_path: Path) -> None:
     assert "has no class" in run("list", tmp_path / "f", tmp_path / "l.txt", expect=1).stderr
     (tmp_path / "none").mkdir()
     assert "no images in" in run("list", tmp_path / "none", tmp_path / "l.txt", expect=1).stderr
+
+
+def test_a_name_that_no_list_can_carry_is_refused(tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "i", {"n00000001/a\nb.JPEG": zoo.jpeg(zoo.photo(9, 8))})
+    said = run("list", tmp_path / "i", tmp_path / "l.txt", expect=1).stderr
+    assert "has a line break: no list can carry it" in said
+    assert not (tmp_path / "l.txt").exists()
+
+
+def test_a_label_is_of_ascii_digits(tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "i", {"a.JPEG": zoo.jpeg(zoo.photo(9, 8))})
+    (tmp_path / "val.txt").write_text("a.JPEG ²\n", encoding="utf-8")
+    assert (
+        "val.txt:1: no label"
+        in run("list", tmp_path / "i", tmp_path / "l.txt", "--labels", tmp_path / "val.txt", expect=1).stderr
+    )

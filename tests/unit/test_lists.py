@@ -82,6 +82,27 @@ def test_bad_datasets(tmp_path, paths: list[str], said: str) -> None:
         scan(layout(tmp_path, *paths))
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("val/val_annotations.txt", b"\nv.JPEG n1\n", r"val_annotations.txt:2: no tab"),
+        ("val/val_annotations.txt", b"v.JPEG\tn\xff", r"val_annotations.txt is not UTF-8 text: byte 8"),
+        ("val/val_annotations.txt", b"v.JPEG\tn2\t0\n", "names the class n2"),
+        ("val.txt", b"v.JPEG 0\n\xfe 0\n", "val.txt is not UTF-8 text: byte 9"),
+        ("val.txt", "\nv.JPEG ²\n".encode(), r"val.txt:2: expected '<file> <id>'"),
+        ("val.txt", b"v.JPEG 1\n", r"val.txt:1: expected '<file> <id>' with an id of 0..0"),
+    ],
+)
+def test_bad_files_of_labels_are_named(tmp_path, file: str, content: bytes, said: str) -> None:
+    layout(tmp_path, "train/n1/a.JPEG", "val/v.JPEG", "val/images/v.JPEG")
+    if file == "val.txt":
+        (tmp_path / "val" / "images" / "v.JPEG").unlink()
+        (tmp_path / "val" / "images").rmdir()
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(FoolCaffeError, match=said):
+        scan(tmp_path)
+
+
 names = st.text(st.characters(blacklist_categories=["Cs", "Cc", "Zs", "Zl", "Zp"]), min_size=1, max_size=8).map(
     lambda s: s.replace(" ", "_")
 )

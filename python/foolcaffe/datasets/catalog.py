@@ -22,7 +22,7 @@ from foolcaffe.archives.sources import Archive, Fetcher
 from foolcaffe.datasets import labels, names
 from foolcaffe.datasets.labels import Label
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lists import SUFFIXES
+from foolcaffe.lists import SUFFIXES, listable
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -79,7 +79,7 @@ def catalog(
         return _of_batches(source, found, label_file)
     given = labels.read(label_file) if label_file else None
     labelled: list[tuple[str, Label]] = []
-    for path in sorted(_images(source)):
+    for path in map(listable, sorted(_images(source))):
         label = _by_folder(path) if given is None else given.get(labels.stem_of(path))
         if label is None:
             raise FoolCaffeError(

@@ -43,7 +43,7 @@ def read(path: Path) -> dict[str, Label]:
                 "expected '<file> <id>', '<file><tab><wnid>…' or LOC_val_solution.csv's '<ImageId>,<wnid> …'",
             )
         stem = stem_of(name)
-        value: Label = int(label) if label.isdigit() else label
+        value: Label = int(label) if re.fullmatch("[0-9]+", label) else label
         if found.setdefault(stem, value) != value:
             raise FoolCaffeError(f"{path}:{number}: {name} has label {label} here, {found[stem]} before")
     if not found:
@@ -67,4 +67,4 @@ def _line(line: str) -> tuple[str, str]:
         name, wnid = line.split("\t")[:2]
         return (name, wnid) if re.fullmatch(r"n\d{8}", wnid) else ("", "")
     name, _, label = line.strip().rpartition(" ")
-    return (name, label) if name and (label.isdigit() or re.fullmatch(r"n\d{8}", label)) else ("", "")
+    return (name, label) if name and re.fullmatch(r"[0-9]+|n\d{8}", label) else ("", "")
