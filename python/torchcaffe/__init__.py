@@ -5,7 +5,6 @@ builds and runs a net of ``torchcaffe.layers``, ``torchcaffe.solvers`` trains it
 """
 
 import os
-import sys
 
 from torchcaffe.version import __version__ as __version__
 
@@ -23,9 +22,3 @@ def install() -> None:
     from torchcaffe import pycaffe
 
     pycaffe.install()
-
-
-def install_if_free() -> None:
-    """As :func:`install`, unless a ``caffe`` has been imported already, which then stays."""
-    if "caffe" not in sys.modules:
-        install()

@@ -7,12 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from caffefiles.mean import write_mean
 from foolcaffe.archives.sources import MAX_PIXELS
 from foolcaffe.datasets import catalog
 from foolcaffe.errors import EXIT_FAILED
-from foolcaffe.lmdb import plan, road, shard, validate
-from foolcaffe.lmdb.mean import mean_of
+from foolcaffe.lmdb import plan, road, shard
 from foolcaffe.lmdb.store import drop
 from foolcaffe.options import shared
 
@@ -133,7 +131,9 @@ def main(arguments: list[str]) -> int:
     if options.command == "list":
         return catalog.run(options)
     if options.command == "mean":
-        write_mean(options.out, mean_of(options.database, options.quiet))
+        from foolcaffe.lmdb.mean import write_mean
+
+        write_mean(options.out, options.database, options.quiet)
         return 0
     if options.command == "drop":
         lines = options.bad.read_text(encoding="utf-8").splitlines()
@@ -192,6 +192,8 @@ def _print_report(report: dict[str, Any], what: Path) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
+    from foolcaffe.lmdb import validate  # with protobuf, which a builder does without
+
     size = (options.size, options.size) if options.size else None
     found = validate.validate(options.database, options.list, size, options.classes, options.quiet)
     for line in found.wrong[: validate.SHOWN + 1]:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-
 from caffefiles.datum import DatumLMDB
 from caffefiles.files import PathLike
 from caffefiles.mean import RunningMean
+from caffefiles.mean import write_mean as write_blob
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.progress import Progress
 
 
-def mean_of(database: PathLike, quiet: bool = False) -> npt.NDArray[np.float32]:
-    """Return the mean, channels × height × width, of an LMDB of raw Datums of one shape.
+def write_mean(file: PathLike, database: PathLike, quiet: bool = False) -> None:
+    """Write the mean of an LMDB of raw Datums of one shape as a ``mean.binaryproto``.
 
     Raises:
         FoolCaffeError: if it is empty or damaged, or its records are encoded or of several shapes.
@@ -27,4 +25,4 @@ def mean_of(database: PathLike, quiet: bool = False) -> npt.NDArray[np.float32]:
                     "a mean needs records of one size: build the database with one",
                 )
             progress.advance()
-    return mean.result(str(database))
+    write_blob(file, mean.result(str(database)))

@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from caffefiles import listfile
-from caffefiles.mean import write_mean
 from foolcaffe.archives.sources import Archive
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.lmdb import plan, shard
-from foolcaffe.lmdb.mean import mean_of
 from foolcaffe.lmdb.merge import merge, publish, published, shard_folder
 from foolcaffe.lmdb.plan import Plan, Settings
 from foolcaffe.lmdb.pool import Pool, workers_for
@@ -146,9 +144,15 @@ def _finish(
     if readers is not None:
         _read_back(folder, made, readers, quiet)
     if mean_file is not None:
-        write_mean(mean_file, mean_of(folder, quiet))
+        _write_mean(mean_file, folder, quiet)
     publish(folder, {**report, "verified": readers is not None}, database, partial)
     return report
+
+
+def _write_mean(file: Path, database: Path, quiet: bool) -> None:
+    from foolcaffe.lmdb.mean import write_mean  # with protobuf and the schema: most builds do without
+
+    write_mean(file, database, quiet)
 
 
 def _read_back(folder: Path, made: Plan, readers: Pool, quiet: bool) -> None:
@@ -185,7 +189,7 @@ def _finished(database: Path, request: dict[str, Any], mean_file: Path | None, q
         what = "not made here" if report is None else "made from another list, ROOT or settings"
         raise FoolCaffeError(f"{database} is there already, and {what}", "remove it to build it again")
     if mean_file is not None and not mean_file.exists():
-        write_mean(mean_file, mean_of(database, quiet))
+        _write_mean(mean_file, database, quiet)
     return report
 
 

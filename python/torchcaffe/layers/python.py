@@ -23,13 +23,9 @@ else:
         """Notes on exceptions came with Python 3.11."""
 
 
-def _leave_caffe_alone() -> None:
-    """Without a program or pycaffe around it, a net does not decide what ``import caffe`` means."""
-
-
-before_import: Callable[[], None] = _leave_caffe_alone
-"""Called before the user's module is imported. pycaffe and the programs set it to
-:func:`torchcaffe.install_if_free`, so that ``import caffe`` in that module means torchcaffe."""
+install: Callable[[], None] | None = None
+"""Called before the user's module is imported, unless a caffe has been imported already. pycaffe and the programs set
+it to :func:`torchcaffe.install`, so that ``import caffe`` in that module means torchcaffe; a net alone leaves it."""
 
 
 class Python(Layer):
@@ -55,7 +51,8 @@ class Python(Layer):
             raise self.fail(
                 "share_in_parallel is not supported with several solvers", "they are processes of their own"
             )
-        before_import()
+        if install is not None and "caffe" not in sys.modules:
+            install()
         cls = self._class(param.module, param.layer)
         if not (isinstance(cls, type) and issubclass(cls, views.Layer)):
             raise self.fail(

@@ -131,9 +131,4 @@ def install() -> None:
     sys.modules["caffe.pycaffe"] = sys.modules["caffe._caffe"] = ours
 
 
-def _install_if_free() -> None:
-    if "caffe" not in sys.modules:
-        install()
-
-
-python_layer.before_import = _install_if_free
+python_layer.install = install

@@ -63,7 +63,7 @@ def _command(name: str) -> Callable[[dict[str, flags.Value]], int]:
     if name != "device_query":
         from torchcaffe.layers import python
 
-        python.before_import = torchcaffe.install_if_free
+        python.install = torchcaffe.install
     if name == "train":
         from torchcaffe.tools.train import train
 
