@@ -41,7 +41,6 @@ class Accuracy(ZeroGradientLayer):
             top[1].reshape(bottom[0].shape[self._axis])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Count."""
         param, axis, scores = self.param.accuracy_param, self._axis, bottom[0]
         ignore = param.ignore_label if param.HasField("ignore_label") else None
         target, valid = read_labels(self, scores, bottom[1], axis, ignore)

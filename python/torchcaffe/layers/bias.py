@@ -43,12 +43,10 @@ class Bias(Layer):
         top[0].reshape_like(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Add."""
         x, y = bottom[0].data.view(self._folded), top[0].data.view(self._folded)
         torch.add(x, along(self._bias.data), out=y)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """The top's diff, and its sum."""
         dy = top[0].diff.view(self._folded)
         if len(bottom) == 1 and self.param_propagate_down[0]:
             self.blobs[0].accumulate(dy.sum((0, 2)).view(self._bias.shape))

@@ -54,12 +54,10 @@ class Concat(Layer):
             top[0].share_diff(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Copy each to its place."""
         for blob, part in zip(bottom, torch.split(top[0].data, [b.shape[self._axis] for b in bottom], self._axis)):
             part.copy_(blob.data)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Copy each from its place."""
         parts = torch.split(top[0].diff, [b.shape[self._axis] for b in bottom], self._axis)
         for blob, part, wanted in zip(bottom, parts, propagate_down):
             if wanted:

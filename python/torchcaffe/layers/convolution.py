@@ -83,7 +83,6 @@ class Convolution(FunctionLayer):
             raise self.fail(f"a bottom of shape {bottom[0].shape} gives an empty top, {top[0].shape}", "give less pad")
 
     def function(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Convolve each bottom."""
         count = len(inputs) - len(self.blobs)
         weight, bias = inputs[count], inputs[count + 1] if len(self.blobs) > 1 else None
         return tuple(self._one(x, weight, bias) for x in inputs[:count])

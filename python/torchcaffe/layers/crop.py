@@ -43,10 +43,8 @@ class Crop(Layer):
         top[0].reshape(*x[:axis], *size[axis:])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Cut."""
         top[0].data.copy_(bottom[0].data[tuple(self._cut)])
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Put back."""
         if propagate_down[0]:
             bottom[0].diff.zero_()[tuple(self._cut)].copy_(top[0].diff)

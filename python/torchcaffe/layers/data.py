@@ -66,7 +66,6 @@ class Data(SourceLayer):
         return True if param.force_color else False if param.force_gray else None
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Take the next batch."""
         data, labels = self._take()
         top[0].take_data(data)
         if len(top) > 1:

@@ -34,11 +34,9 @@ class Dropout(Layer):
             raise self.fail(f"dropout_ratio {self._ratio} is not in 0..1 (1 excluded)")
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The bottom's shape."""
         top[0].reshape_like(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Draw a mask, apply it."""
         x = bottom[0].data
         if self.phase != caffe_pb2.TRAIN:
             if top[0] is not bottom[0]:
@@ -53,7 +51,6 @@ class Dropout(Layer):
         torch.mul(x, self._mask, out=top[0].data)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """The same mask."""
         if not propagate_down[0]:
             return
         if self.phase == caffe_pb2.TRAIN:

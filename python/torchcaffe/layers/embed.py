@@ -36,7 +36,6 @@ class Embed(Layer):
         self.init_blobs(*((weight, bias) if param.bias_term else (weight,)))
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """One axis more."""
         top[0].reshape(*bottom[0].shape, self.param.embed_param.num_output)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:

@@ -34,7 +34,6 @@ class EuclideanLoss(LossLayer):
         top[0].data.copy_(torch.dot(flat, flat) / (2 * bottom[0].legacy_dim(0)))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """The formula above."""
         for blob, sign, wanted in zip(bottom, (1, -1), propagate_down):
             if wanted:
                 factor = top[0].diff * (sign / blob.legacy_dim(0))

@@ -58,13 +58,11 @@ class Filter(Layer):
             blob.reshape(count, *source.shape[1:])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Copy the marked ones."""
         for source, blob in zip(bottom, top):
             blob.reshape(self._index.numel(), *source.shape[1:])
             blob.data.copy_(source.data.index_select(0, self._index))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Copy back, zeros elsewhere."""
         for source, blob, wanted in zip(bottom, top, propagate_down):
             if wanted:
                 source.diff.zero_().index_copy_(0, self._index, blob.diff)

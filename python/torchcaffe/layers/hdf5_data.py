@@ -95,7 +95,6 @@ class HDF5Data(SourceLayer):
         return np.asarray(dataset[()], np.float32)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Copy the next rows."""
         size = self._param.batch_size
         batch = [np.empty((size, *shape), np.float32) for shape in self._shapes]
         for i in range(size):

@@ -30,7 +30,6 @@ class HingeLoss(ExampleLossLayer):
         top[0].data.copy_((self._violation.square() if squared else self._violation).sum() / count)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """The formula above."""
         self.refuse_target_gradient(propagate_down)
         if not propagate_down[0]:
             return

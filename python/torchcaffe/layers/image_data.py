@@ -80,7 +80,6 @@ class ImageData(SourceLayer):
         return lines
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Take the next batch."""
         data, labels = self._prefetcher.take()
         top[0].reshape(*data.shape)
         top[0].take_data(data)

@@ -53,7 +53,6 @@ class InnerProduct(Layer):
         top[0].reshape(*bottom[0].shape[:axis], self._outputs)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """One matrix product."""
         x, y = self._rows(bottom[0].data, self._inputs), self._rows(top[0].data, self._outputs)
         weights = self.blobs[0].data if self._transpose else self.blobs[0].data.t()
         mm(x, weights, y, self.blobs[1].data if len(self.blobs) > 1 else None)

@@ -37,5 +37,4 @@ class Log(Elementwise):
         return self._argument(x).log_().mul_(self._factor)
 
     def slope(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """A multiple of the argument's inverse."""
         return self._argument(x).reciprocal_().mul_(self.param.log_param.scale * self._factor)

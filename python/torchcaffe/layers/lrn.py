@@ -67,7 +67,6 @@ class LRN(Layer):
         torch.mul(x, self._scale.pow(-param.beta), out=top[0].data)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """The formula above."""
         if not propagate_down[0]:
             return
         beta = self.param.lrn_param.beta

@@ -26,7 +26,6 @@ class MultinomialLogisticLoss(ExampleLossLayer):
         top[0].data.copy_(-self._picked.log().sum() / count)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """The formula above."""
         self.refuse_target_gradient(propagate_down)
         if not propagate_down[0]:
             return

@@ -19,7 +19,6 @@ class Parameter(Layer):
     exact_num_top: ClassVar[int | None] = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
-        """Make the blob."""
         self.init_blobs((tuple(self.param.parameter_param.shape.dim), caffe_pb2.FillerParameter()))
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:

@@ -35,7 +35,6 @@ class Power(Elementwise):
         return argument if param.power == 1 else argument.pow_(param.power)
 
     def slope(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """The formula above."""
         param = self.param.power_param
         factor = param.power * param.scale
         if param.power == 1:

@@ -36,5 +36,4 @@ class PReLU(FunctionLayer):
         self.init_blobs((() if param.channel_shared else (bottom[0].shape[1],), filler))
 
     def function(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """PyTorch's."""
         return functional.prelu(inputs[0], inputs[1].reshape(-1))

@@ -84,17 +84,14 @@ class Python(Layer):
         return getattr(found, name)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The object's reshape."""
         with self._located("reshape"):
             self.instance.reshape(_views(bottom), _views(top))
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """The object's forward."""
         with self._located("forward"):
             self.instance.forward(_views(bottom), _views(top))
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """The object's backward."""
         with self._located("backward"):
             self.instance.backward(_views(top), list(propagate_down), _views(bottom))
 

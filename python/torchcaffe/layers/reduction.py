@@ -20,12 +20,10 @@ class Reduction(FunctionLayer):
     exact_num_top: ClassVar[int | None] = 1
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The axes before ``axis``."""
         self._axis = bottom[0].canonical_axis(self.param.reduction_param.axis)
         super().reshape(bottom, top)
 
     def function(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Reduce rows."""
         x, param = inputs[0].flatten(self._axis), self.param.reduction_param
         if param.operation == _Param.ASUM:
             x = x.abs()

@@ -20,11 +20,9 @@ class ReLU(Layer):
     exact_num_top: ClassVar[int | None] = 1
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The bottom's shape."""
         top[0].reshape_like(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Elementwise."""
         x, slope = bottom[0].data, self.param.relu_param.negative_slope
         if slope:
             torch.nn.functional.leaky_relu_(x, slope) if top[0] is bottom[0] else top[0].data.copy_(
@@ -34,7 +32,6 @@ class ReLU(Layer):
             torch.clamp(x, min=0, out=top[0].data)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Elementwise."""
         if not propagate_down[0]:
             return
         x, dy, slope = bottom[0].data, top[0].diff, self.param.relu_param.negative_slope

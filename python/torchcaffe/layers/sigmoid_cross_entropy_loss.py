@@ -20,7 +20,6 @@ class SigmoidCrossEntropyLoss(LossLayer):
     """
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
-        """Read loss_param."""
         loss_param = self.param.loss_param
         self._ignore: int | None = loss_param.ignore_label if loss_param.HasField("ignore_label") else None
         given = loss_param.HasField("normalization") or loss_param.HasField("normalize")
@@ -49,7 +48,6 @@ class SigmoidCrossEntropyLoss(LossLayer):
         top[0].data.copy_(losses.sum() / self._normalizer)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """p − t."""
         self.refuse_target_gradient(propagate_down)
         if not propagate_down[0]:
             return

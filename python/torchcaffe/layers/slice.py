@@ -65,12 +65,10 @@ class Slice(Layer):
             top[0].share_diff(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Copy each from its place."""
         for blob, part in zip(top, torch.split(bottom[0].data, self._sizes, self._axis)):
             blob.data.copy_(part)
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Copy each to its place."""
         if propagate_down[0]:
             for blob, part in zip(top, torch.split(bottom[0].diff, self._sizes, self._axis)):
                 part.copy_(blob.diff)

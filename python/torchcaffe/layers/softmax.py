@@ -26,5 +26,4 @@ class Softmax(FunctionLayer):
         top[0].reshape_like(bottom[0])
 
     def function(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """The softmax along the axis."""
         return torch.softmax(inputs[0], self.param.softmax_param.axis)

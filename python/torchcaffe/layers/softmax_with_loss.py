@@ -32,13 +32,11 @@ class SoftmaxWithLoss(LossLayer):
     _probabilities: torch.Tensor | None = None
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
-        """Read loss_param."""
         loss_param = self.param.loss_param
         self._ignore: int | None = loss_param.ignore_label if loss_param.HasField("ignore_label") else None
         self._normalization = mode(loss_param)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """A scalar, and the scores' shape."""
         super().reshape(bottom, top)
         self._axis = bottom[0].canonical_axis(self.param.softmax_param.axis)
         check_label_count(self, bottom[0], bottom[1], self._axis)

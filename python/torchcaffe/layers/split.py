@@ -31,7 +31,6 @@ class Split(Layer):
         """Nothing to copy: the memory is shared."""
 
     def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Sum of the tops' diffs."""
         if not propagate_down[0]:
             return
         diff = bottom[0].diff

@@ -61,7 +61,6 @@ class SPP(FunctionLayer):
         return layer
 
     def function(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Pool at every level."""
         tops = [level.function(inputs[0]) for level in self._levels]
         planes = [top[0] if isinstance(top, tuple) else top for top in tops]
         return planes[0] if len(planes) == 1 else torch.cat([plane.flatten(1) for plane in planes], 1)

@@ -30,5 +30,4 @@ class Tile(FunctionLayer):
         super().reshape(bottom, top)
 
     def function(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Repeat."""
         return inputs[0].repeat(self._repeats)

@@ -93,7 +93,6 @@ class WindowData(SourceLayer):
         return mean[:, offset : offset + crop, offset : offset + crop]
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Take the next batch."""
         data, labels = self._prefetcher.take()
         top[0].take_data(data)
         top[1].take_data(labels)
