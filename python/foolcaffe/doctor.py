@@ -22,7 +22,7 @@ import foolcaffe
 from foolcaffe import engine, gpu
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, run_cli
-from foolcaffe.options import shared
+from foolcaffe.options import command_line
 
 OK, NOTE, BAD = "ok", "note", "BAD"
 PACKAGES = {
@@ -314,9 +314,7 @@ def _last(text: str, fatal: bool = False) -> str:
 
 def main(arguments: list[str]) -> int:
     """Parse, look, say."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.doctor", parents=[shared("gpu", "json")], description=__doc__
-    )
+    parser = command_line("foolcaffe.doctor", __doc__, "gpu json")
     parser.add_argument("--dataset", choices=sorted(IMAGES), default="demo", help="that there must be room for")
     parser.add_argument("--images", default="", metavar="DIR", help="where its images are")
     parser.add_argument("--quiet", action="store_true", help="only what is BAD")

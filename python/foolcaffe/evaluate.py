@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from caffefiles.datum import DatumLMDB
 from foolcaffe import engine
 from foolcaffe.classifier import Classifier
 from foolcaffe.errors import FoolCaffeError, run_cli
-from foolcaffe.options import shared
+from foolcaffe.options import command_line
 from foolcaffe.progress import Progress
 from foolcaffe.trained import find_trained
 
@@ -71,11 +70,7 @@ def evaluate(net: Classifier, database: Path, quiet: bool = False) -> Evaluation
 
 def main(arguments: list[str]) -> int:
     """Parse, evaluate, print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.evaluate",
-        parents=[shared("model", "weights", "mean", "device", "json", "quiet")],
-        description=__doc__,
-    )
+    parser = command_line("foolcaffe.evaluate", __doc__, "model weights mean device json quiet")
     parser.add_argument("--lmdb", type=Path, help="another LMDB than the dataset's val_lmdb")
     options = parser.parse_args(arguments)
     engine.quiet = options.quiet

@@ -6,7 +6,6 @@ classes, printed in the title; so a faint template is a weak one. ``--each`` giv
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ from foolcaffe.classes import Synset
 from foolcaffe.errors import run_cli
 from foolcaffe.figures import TEMPLATE_PERCENTILE, template_image
 from foolcaffe.images import write_png
-from foolcaffe.options import shared
+from foolcaffe.options import command_line
 from foolcaffe.style import DPI, GREY, save, styled
 from foolcaffe.trained import find_trained
 
@@ -67,12 +66,7 @@ def sheet(path: Path, weights: npt.NDArray[np.float32], synsets: list[Synset], t
 
 def main(arguments: list[str]) -> int:
     """Parse, draw."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.templates",
-        parents=[shared("model", "weights", "quiet")],
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line("foolcaffe.templates", __doc__, "model weights quiet")
     parser.add_argument(
         "--class",
         dest="classes",

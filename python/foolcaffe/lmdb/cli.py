@@ -12,7 +12,7 @@ from foolcaffe.datasets import catalog
 from foolcaffe.errors import EXIT_FAILED
 from foolcaffe.lmdb import plan, road, shard
 from foolcaffe.lmdb.store import drop
-from foolcaffe.options import shared
+from foolcaffe.options import command_line, shared
 
 EPILOG = """ROOT may be, or lead into, a tar (also ILSVRC2012_img_train.tar, a tar of tars), a zip or a batch of the
 downsampled ImageNet: images.zip/train/ say. An interrupted build goes on when the same command is given again.
@@ -69,11 +69,10 @@ def _add_end(command: argparse.ArgumentParser) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(
-        prog="python -m foolcaffe.lmdb",
+    top = command_line(
+        "foolcaffe.lmdb",
+        "LMDBs as convert_imageset makes them, with every core and every image accounted for.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="LMDBs as convert_imageset makes them, with every core and every image accounted for.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

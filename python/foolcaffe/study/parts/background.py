@@ -261,9 +261,7 @@ def _plot(lab: Lab, found: dict[str, list[dict[str, Any]]]) -> None:
             ):
                 shown = [(n, 100 * r[key]) for n, r in zip(x, rounds) if r[key] is not None]
                 axes.plot(*zip(*shown), mark, color=colour, lw=1.4, ms=5, label=name)
-            axes.set_ylim(-3, 106)
-            axes.set_title(f"{kind} net" if kind == "linear" else kind)
-            axes.set_ylabel("images (%)")
+            axes.set(ylim=(-3, 106), title=f"{kind} net" if kind == "linear" else kind, ylabel="images (%)")
         for (kind, rounds), colour in zip(found.items(), (BLUE, ORANGE)):
             panels[-1].plot(
                 [r["round"] for r in rounds],
@@ -274,8 +272,7 @@ def _plot(lab: Lab, found: dict[str, list[dict[str, Any]]]) -> None:
                 label=kind,
             )
         panels[-1].set_ylim(bottom=0)
-        panels[-1].set_title("change that fresh attacks need")
-        panels[-1].set_ylabel("median mean |δ| (grey levels)")
+        panels[-1].set(title="change that fresh attacks need", ylabel="median mean |δ| (grey levels)")
         panels[-1].legend(fontsize=9)
         for axes in panels:
             axes.set_xticks(range(ROUNDS + 1))

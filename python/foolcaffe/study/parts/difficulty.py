@@ -234,8 +234,7 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]], n: int) -> None:
         left.set_yscale("log")
         plain(left)
         left.set_xticks(place, [decay_name(d) for d in found])
-        left.set_xlabel("weight decay")
-        left.set_ylabel("mean |δ| of fooling PNGs (grey levels)\nmedian and quartiles")
+        left.set(xlabel="weight decay", ylabel="mean |δ| of fooling PNGs (grey levels)\nmedian and quartiles")
         left.legend(fontsize=9)
         for (decay, f), colour in zip(found.items(), COLOURS):
             right.plot(
@@ -249,9 +248,11 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]], n: int) -> None:
             )
         right.set_xscale("log", base=2)
         right.set_xticks(LEVELS, [f"{level:g}" for level in LEVELS])
-        right.set_ylim(0, 102)
-        right.set_xlabel("mean |δ| along the template (grey levels)")
-        right.set_ylabel("median confidence in the wrong class (%)")
+        right.set(
+            ylim=(0, 102),
+            xlabel="mean |δ| along the template (grey levels)",
+            ylabel="median confidence in the wrong class (%)",
+        )
         right.legend(fontsize=9)
     lab.figure(
         "difficulty",

@@ -252,8 +252,7 @@ def _plot(lab: Lab, found: dict[str, Any]) -> None:
         )
         axes.set_yticks(range(len(names) + 1), [*names, f"noise ±{EPS:g}"], fontsize=9)
         axes.axhline(len(names) - 0.5, color="black", lw=1.5)
-        axes.set_xlabel("shown to (its top-1 on these images)")
-        axes.set_ylabel("made on")
+        axes.set(xlabel="shown to (its top-1 on these images)", ylabel="made on")
         axes.grid(visible=False)
     lab.figure(
         "transfer",

@@ -288,10 +288,7 @@ def _plot(lab: Lab, found: dict[str, Any]) -> None:
             axes.plot(range(len(rows)), kept, "^--", color="black", lw=1.2, ms=4, label="clean top-1, bare net’s = 100")
             axes.set_xticks(range(len(rows)), ["none", *(d["name"].split(" ", 2)[-1] for d in rows[1:])], fontsize=8)
             axes.tick_params(axis="x", rotation=35)
-            axes.set_ylim(-4, None)
-            axes.set_title(title)
-            axes.set_xlabel("strength")
-            axes.set_ylabel("images (%)")
+            axes.set(ylim=(-4, None), title=title, xlabel="strength", ylabel="images (%)")
         canvas.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=9)
     lab.figure(
         "defences",

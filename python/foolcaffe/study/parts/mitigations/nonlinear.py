@@ -186,10 +186,12 @@ def plot(lab: Lab, robust: dict[int, dict[str, Any]]) -> None:
                 means = [_mean(robust, "clean", name), *_mean(robust, kind, name)]
                 axes.plot(place, [100 * float(m) for m in means], "-", color=colour, lw=1.4, label=name)
             axes.set_xticks(place, ["0", *(f"{e:g}" for e in LEVELS)])
-            axes.set_ylim(-3, 103)
-            axes.set_xlabel("largest change of a pixel (grey levels)")
-            axes.set_ylabel("letters that stay right (%)")
-            axes.set_title(title)
+            axes.set(
+                ylim=(-3, 103),
+                xlabel="largest change of a pixel (grey levels)",
+                ylabel="letters that stay right (%)",
+                title=title,
+            )
             axes.legend(fontsize=9)
     lab.table(
         "letters",
