@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 
 from torchcaffe.layers.base import Blobs, ZeroGradientLayer
@@ -20,10 +18,10 @@ class Accuracy(ZeroGradientLayer):
     an error.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 2
-    min_num_top: ClassVar[int | None] = 1
-    max_num_top: ClassVar[int | None] = 2
-    no_force_backward: ClassVar[tuple[int, ...]] = (1,)
+    exact_num_bottom = 2
+    min_num_top = 1
+    max_num_top = 2
+    no_force_backward = (1,)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """A scalar, and C.

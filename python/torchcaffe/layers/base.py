@@ -16,6 +16,8 @@ from torchcaffe import common, fillers
 from torchcaffe.blob import Blob
 
 Blobs = Sequence[Blob]
+Flags = Sequence[bool]
+"""For each bottom, whether its gradient is wanted."""
 
 
 class Layer:
@@ -81,7 +83,7 @@ class Layer:
         """Write the tops' data (in place: ``blob.data``)."""
         raise NotImplementedError(f"{type(self).__name__}.forward")
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """From the tops' diffs: overwrite the bottoms' diffs where asked, add to the parameters' (``accumulate``)."""
         raise NotImplementedError(f"{type(self).__name__}.backward")
 
@@ -211,14 +213,14 @@ class SourceLayer(Layer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """Leave the tops as they are: no bottom decides their shapes."""
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """Do nothing: there is no bottom to propagate to."""
 
 
 class ZeroGradientLayer(Layer):
     """A layer through which no gradient passes."""
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """Set the requested bottom diffs to zero."""
         for blob, propagate in zip(bottom, propagate_down):
             if propagate:
@@ -247,7 +249,7 @@ class LossLayer(Layer):
             )
         top[0].reshape()
 
-    def refuse_target_gradient(self, propagate_down: Sequence[bool]) -> None:
+    def refuse_target_gradient(self, propagate_down: Flags) -> None:
         """To be called first in backward.
 
         Raises:

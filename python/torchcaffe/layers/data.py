@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -27,8 +26,8 @@ class Data(SourceLayer):
     there).
     """
 
-    min_num_top: ClassVar[int | None] = 1
-    max_num_top: ClassVar[int | None] = 2
+    min_num_top = 1
+    max_num_top = 2
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Open the database, shape the tops after its first record, start reading ahead.

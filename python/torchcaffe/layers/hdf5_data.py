@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ class HDF5Data(SourceLayer):
     Linux. With several solvers each takes its share of the rows in turn.
     """
 
-    min_num_top: ClassVar[int | None] = 1
+    min_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Read the list and the first file, shape the tops.

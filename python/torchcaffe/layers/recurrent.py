@@ -26,7 +26,7 @@ class RecurrentLayer(FunctionLayer):
 
     hidden: ClassVar[int] = 1
     """How many hidden states."""
-    no_force_backward: ClassVar[tuple[int, ...]] = (1,)
+    no_force_backward = (1,)
 
     def check_blob_counts(self, bottoms: int, tops: int) -> None:
         """As many as expose_hidden asks for."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 
 from caffefiles.proto import caffe_pb2
@@ -16,8 +14,8 @@ _Param = caffe_pb2.ReductionParameter
 class Reduction(FunctionLayer):
     """y = ``coeff`` · Σ x, Σ |x| (ASUM), Σ x² (SUMSQ) or mean x over the axes from ``axis`` (0) on, which vanish."""
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         self._axis = bottom[0].canonical_axis(self.param.reduction_param.axis)

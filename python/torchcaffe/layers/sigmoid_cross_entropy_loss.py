@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch.nn import functional
 
 from caffefiles.proto import caffe_pb2
-from torchcaffe.layers.base import Blobs, LossLayer
+from torchcaffe.layers.base import Blobs, Flags, LossLayer
 from torchcaffe.layers.normalization import mode, normalizer
 
 
@@ -47,7 +45,7 @@ class SigmoidCrossEntropyLoss(LossLayer):
         self._normalizer = normalizer(self._normalization, outer, bottom[0].count // max(outer, 1), self._valid)
         top[0].data.copy_(losses.sum() / self._normalizer)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         self.refuse_target_gradient(propagate_down)
         if not propagate_down[0]:
             return

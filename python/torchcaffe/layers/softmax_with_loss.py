@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
-from torchcaffe.layers.base import Blobs, LossLayer
+from torchcaffe.layers.base import Blobs, Flags, LossLayer
 from torchcaffe.layers.labels import check_label_count, read_labels
 from torchcaffe.layers.normalization import mode, normalizer
 
@@ -25,9 +22,9 @@ class SoftmaxWithLoss(LossLayer):
     top works, while Caffe aborts at its loss_weight, given or not.
     """
 
-    exact_num_top: ClassVar[int | None] = None
-    min_num_top: ClassVar[int | None] = 1
-    max_num_top: ClassVar[int | None] = 2
+    exact_num_top = None
+    min_num_top = 1
+    max_num_top = 2
 
     _probabilities: torch.Tensor | None = None
 
@@ -58,7 +55,7 @@ class SoftmaxWithLoss(LossLayer):
         if len(top) > 1:
             top[1].data.copy_(probabilities.view(scores.shape))
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """(p − onehot) · loss_weight / Z."""
         self.refuse_target_gradient(propagate_down)
         if not propagate_down[0]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
 
@@ -21,8 +20,8 @@ class SPP(FunctionLayer):
     ``engine`` has no effect.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Check the parameters.

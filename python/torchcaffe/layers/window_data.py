@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -37,7 +36,7 @@ class WindowData(SourceLayer):
     smaller than the crop, channels other than 3.
     """
 
-    exact_num_top: ClassVar[int | None] = 2
+    exact_num_top = 2
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Read the window file, shape the tops, start reading ahead.
