@@ -58,8 +58,7 @@ def parse_datum(value: bytes | memoryview, where: str = "the record") -> Any:
         datum.ParseFromString(bytes(value))
     except (DecodeError, ValueError, SystemError) as error:
         raise CaffeError(
-            f"{where} is no Datum, or is cut short: {error}",
-            "the database is damaged, or of another kind",
+            f"{where} is no Datum, or is cut short: {error}", "the database is damaged, or of another kind"
         ) from None
     return datum
 

@@ -189,10 +189,7 @@ def row(setup: Setup, fooled: Fooled) -> FoolingRow:
     side = "towards" if targeted else "away from"
     name = synsets[fooled.criterion.sought].name
     template = f"{name} {'template' if setup.net.linear else 'gradient'}"
-    named = {
-        "gradient": template if targeted else f"minus the {template}",
-        "sign": f"sign {side} {name}",
-    }
+    named = {"gradient": template if targeted else f"minus the {template}", "sign": f"sign {side} {name}"}
     return FoolingRow(
         start=result.start,
         direction=result.added,

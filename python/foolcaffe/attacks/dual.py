@@ -110,13 +110,7 @@ def _with_ratio(problem: Problem, lam: Vector, h: float, tolerance: float) -> Ve
     return second if done or problem.bound(second, False) > problem.bound(first, False) else first
 
 
-def _on(
-    problem: Problem,
-    lam: Vector,
-    active: npt.NDArray[np.intp],
-    h: float,
-    tolerance: float,
-) -> tuple[Vector, bool]:
+def _on(problem: Problem, lam: Vector, active: npt.NDArray[np.intp], h: float, tolerance: float) -> tuple[Vector, bool]:
     """Maximise over the active λ; the others stay zero."""
     net = problem.net
     few = len(active) <= FEW

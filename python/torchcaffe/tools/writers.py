@@ -140,8 +140,7 @@ class LevelDbWriter(Writer):
             self._db: Any = plyvel.DB(self._path, create_if_missing=True, error_if_exists=True, **sizes)
         except plyvel.Error as error:
             raise CheckError(
-                "db_leveldb.cpp:16",
-                f"status.ok() Failed to open leveldb {self._path} {leveldb_reader.reason(error)}",
+                "db_leveldb.cpp:16", f"status.ok() Failed to open leveldb {self._path} {leveldb_reader.reason(error)}"
             ) from None
         self._batch: Any = self._db.write_batch()
         log.info("db_leveldb.cpp:18", "Opened leveldb %s", self._path)

@@ -183,13 +183,7 @@ def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, f
             [
                 reached(image),
                 Check("median mean |δ|", median(image["mean"]), "≤", SMALL, "grey levels"),
-                Check(
-                    "starts that noise of that size turns into the class",
-                    100 * mean(image["noise"]),
-                    "≤",
-                    5.0,
-                    "%",
-                ),
+                Check("starts that noise of that size turns into the class", 100 * mean(image["noise"]), "≤", 5.0, "%"),
             ],
         ),
         Claim(

@@ -78,11 +78,7 @@ def run(lab: Lab) -> list[Claim]:
         f"{len(grid)} trainings of {iterations} iterations, {validation} validation images",
         str(SEED),
     )
-    lab.table(
-        "sweep",
-        "The sweep",
-        [_row(r, d, c) for (r, d), c in grid.items()],
-    )
+    lab.table("sweep", "The sweep", [_row(r, d, c) for (r, d), c in grid.items()])
     return _claims(classes, ballpark, first, rates, decays, top1, best, validation)
 
 
