@@ -102,7 +102,7 @@ def find_engines() -> tuple[list[Finding], Path | None, str]:
     why: dict[str, str] = {}
     for name, code in probes.items():
         for python in pythons:
-            done = _python(python, "-c", code)
+            done = _run([str(python), "-c", code])
             if done.returncode == 0:
                 there[name] = python, done.stdout.strip()
                 break
@@ -131,7 +131,7 @@ def find_packages(python: Path) -> Finding:
         "    except Exception as e: out[name] = None\n"
         "print(json.dumps(['.'.join(map(str, sys.version_info[:3])), out]))"
     )
-    done = _python(python, "-c", code)
+    done = _run([str(python), "-c", code])
     if done.returncode != 0:
         return Finding(BAD, "packages", _last(done.stderr))
     version, versions = json.loads(done.stdout.splitlines()[-1])
@@ -198,8 +198,8 @@ def product(python: Path, name: str, device: int | None) -> Finding:
     """Whether the engine's product on GPU ``device`` (None: the CPU) is right: in a process, for Caffe aborts."""
     where = "CPU" if device is None else f"GPU {device}"
     argument = "cpu" if device is None else str(device)
-    environment = {"FOOLCAFFE_ENGINE": name, "GLOG_minloglevel": "2", "FOOLCAFFE_ENTERED": "1"}
-    done = _run([str(python), "-m", "foolcaffe.doctor", "--product", argument], 300, environment)
+    command = [str(python), "-m", "foolcaffe.doctor", "--product", argument]
+    done = _run(command, 300, FOOLCAFFE_ENGINE=name, FOOLCAFFE_ENTERED="1")
     if done.returncode == 0:
         return Finding(OK, "product", f"{where}: {_last(done.stdout)}")
     said = _last(done.stderr, fatal=True)
@@ -294,15 +294,8 @@ def _existing(folder: Path) -> Path:
     return folder.resolve()
 
 
-def _python(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return _run([str(python), *arguments])
-
-
-def _run(
-    command: list[str], timeout: int = 120, changes: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    environment = engine.child_environment(**{"GLOG_minloglevel": "2", **(changes or {})})
-    return gpu.run_program(command, timeout, environment)
+def _run(command: list[str], timeout: int = 120, **changes: str) -> subprocess.CompletedProcess[str]:
+    return gpu.run_program(command, timeout, engine.child_environment(GLOG_minloglevel="2", **changes))
 
 
 def _last(text: str, fatal: bool = False) -> str:

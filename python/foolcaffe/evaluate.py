@@ -25,7 +25,8 @@ BATCH = 250
 class Evaluation:
     """Counts over ``images`` validation images; ``confusions`` is (true id, predicted id) → how often, wrong ones only.
 
-    ``predictions`` counts how often each class is predicted.
+    ``predictions`` counts how often each class is predicted; ``hits`` has for each image, in the
+    LMDB's order, "1" if the best class is its label, else "0".
     """
 
     images: int
@@ -34,6 +35,7 @@ class Evaluation:
     top5: int
     confusions: Counter[tuple[int, int]]
     predictions: Counter[int]
+    hits: str
 
 
 def evaluate(net: Classifier, database: Path, quiet: bool = False) -> Evaluation:
@@ -44,6 +46,7 @@ def evaluate(net: Classifier, database: Path, quiet: bool = False) -> Evaluation
         FoolCaffeError: a record that does not fit the net, or a label that it has not.
     """
     top1 = top5 = images = 0
+    hits = ""
     confusions: Counter[tuple[int, int]] = Counter()
     predictions: Counter[int] = Counter()
     with DatumLMDB(database) as records, Progress(len(records), "images", "evaluate", quiet) as progress:
@@ -62,10 +65,11 @@ def evaluate(net: Classifier, database: Path, quiet: bool = False) -> Evaluation
             top5 += int((reached < 5).sum())
             best = scores.argmax(axis=1)
             predictions.update(best.tolist())
+            hits += "".join("01"[hit] for hit in (best == truth).tolist())
             confusions.update((int(t), int(b)) for t, b in zip(truth, best) if t != b)
             images += len(batch)
             progress.advance(len(batch))
-    return Evaluation(images, net.classes, top1, top5, confusions, predictions)
+    return Evaluation(images, net.classes, top1, top5, confusions, predictions, hits)
 
 
 def main(arguments: list[str]) -> int:

@@ -31,12 +31,8 @@ NAMED = 4
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = command_line(
-        "foolcaffe.fool",
-        __doc__,
-        "model weights mean seed device json quiet",
-        epilog="exit code: 0 fooled, 1 not possible, 2 wrong usage",
-    )
+    codes = "exit code: 0 fooled, 1 not possible, 2 wrong usage"
+    parser = command_line("foolcaffe.fool", __doc__, "model weights mean seed device json quiet", codes)
     parser.add_argument(
         "--class",
         dest="targets",

@@ -191,13 +191,9 @@ def row(setup: Setup, fooled: Fooled) -> FoolingRow:
     template = f"{name} {'template' if setup.net.linear else 'gradient'}"
     named = {"gradient": template if targeted else f"minus the {template}", "sign": f"sign {side} {name}"}
     return FoolingRow(
-        start=result.start,
-        direction=result.added,
-        direction_name=named.get(setup.method_name, "change"),
-        factor=result.factor if result.direction is not None else None,
-        image=result.image,
+        result,
+        named.get(setup.method_name, "change"),
         before=top(setup.before, synsets),
         after=top(verdict.probabilities, synsets),
         target=fooled.reached,
-        change=f"mean change {verdict.distances.mean:{'.0f' if verdict.distances.mean >= 10 else '.2g'}} of 255",
     )

@@ -159,17 +159,9 @@ class Pool:
         # one thread a worker: the workers are the parallelism, and idle threads count against the memory limit
         environment = child_environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
         descriptor = self._file.fileno()
+        arguments = self._plan, descriptor, len(self._memory), self._chunk_max, self._cpu_seconds
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "foolcaffe.lmdb.worker",
-                str(self._plan),
-                str(descriptor),
-                str(len(self._memory)),
-                str(self._chunk_max),
-                str(self._cpu_seconds),
-            ],
+            [sys.executable, "-m", "foolcaffe.lmdb.worker", *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

@@ -24,12 +24,8 @@ from foolcaffe.study.runner import RECORD, dataset_hashes, read_record, run_part
 
 def main(arguments: list[str]) -> int:
     """Parse, run, write the report; 1 if a part failed."""
-    parser = command_line(
-        "foolcaffe.study",
-        __doc__,
-        "gpu quiet",
-        epilog="parts:\n" + "\n".join(f"  {name:16} {part.title}" for name, part in PARTS.items()),
-    )
+    parts = "parts:\n" + "\n".join(f"  {name:16} {part.title}" for name, part in PARTS.items())
+    parser = command_line("foolcaffe.study", __doc__, "gpu quiet", parts)
     parser.add_argument("part", nargs="*", metavar="PART", help="default: all, in the order below")
     parser.add_argument(
         "--dataset", type=Path, default=ROOT / "build" / "demo", help="build/<dataset> (default: build/demo)"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from caffefiles.datum import DatumLMDB
 from foolcaffe.classifier import Classifier
 from foolcaffe.difficulty import spread_images
 from foolcaffe.images import Rgb8
@@ -93,7 +91,7 @@ def lead_error(a: Sequence[str], b: Sequence[str]) -> float:
     """Of the difference of two models' shares right on the same images: the images' chance, and that between runs.
 
     Args:
-        a, b: :func:`hits` of each run.
+        a, b: the ``hits`` of each run's :class:`~foolcaffe.evaluate.Evaluation`.
     """
     one, other = (np.array([list(map(float, run)) for run in runs]) for runs in (a, b))
     chance = paired_error(one.mean(axis=0), other.mean(axis=0))
@@ -107,17 +105,6 @@ def _between(shares: Sequence[float]) -> float:
 def mean(values: Sequence[float]) -> float:
     """The mean, or not a number of nothing."""
     return float(np.mean(values)) if len(values) else float("nan")
-
-
-def hits(net: Classifier, database: Path) -> str:
-    """For every image of an LMDB, in its order, "1" if the net's best class is the image's label, else "0"."""
-    found = []
-    with DatumLMDB(database) as records:
-        every = iter(records)
-        while batch := list(islice(every, BATCH)):
-            seen = net.scores(np.stack([r.pixels for r in batch]).astype(np.float32)).argmax(axis=1)
-            found += (seen == np.array([r.label for r in batch])).tolist()
-    return "".join("01"[hit] for hit in found)
 
 
 def paired_error(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:

@@ -101,12 +101,8 @@ class _Batches:
     """Makes batches; knows nothing of the layer, so that the layer can go away."""
 
     def __init__(self, layer: Layer, windows: WindowFile, mean: NDArray[np.float32], generator: Generator) -> None:
-        self._param, self._fail, self._mean, self._generator = (
-            layer.param.window_data_param,
-            layer.fail,
-            mean,
-            generator,
-        )
+        self._param, self._fail = layer.param.window_data_param, layer.fail
+        self._mean, self._generator = mean, generator
         self._crop, self._mirror = layer.param.transform_param.crop_size, layer.param.transform_param.mirror
         self._paths = [self._param.root_folder + path for path in windows.paths]
         size = self._param.batch_size

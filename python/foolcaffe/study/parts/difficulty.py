@@ -20,7 +20,6 @@ from foolcaffe.study.common import (
     Case,
     cases,
     decay_name,
-    hits,
     lead_error,
     median,
     monotone,
@@ -129,7 +128,7 @@ def _measure(lab: Bench, decay: float) -> dict[str, Any]:
     right = [float(p.max()) for p, case in zip(starts, chosen) if p.argmax() == case.label]
     out["right"] = float(np.mean(right)) if right else None
     scored = evaluate(net, model.dataset / "val_lmdb", quiet=True)
-    out["top1"], out["hits"] = scored.top1 / scored.images, hits(net, model.dataset / "val_lmdb")
+    out["top1"], out["hits"] = scored.top1 / scored.images, scored.hits
     return out
 
 
@@ -273,19 +272,8 @@ def _rows(lab: Lab, models: dict[float, TrainedModel], chosen: list[Case]) -> No
     for decay in (lab.scale.decays[0], lab.scale.decays[-1]):
         net, synsets = models[decay].classifier(), models[decay].synsets()
         result = gradient(net, case.start, Criterion(case.target), seed=CASE_SEED)
-        rows.append(
-            FoolingRow(
-                start=case.start,
-                direction=result.added,
-                direction_name=f"template, decay {decay_name(decay)}",
-                factor=result.factor or 1.0,
-                image=result.image,
-                before=top(net.probabilities(case.start.to_bgr())[0], synsets),
-                after=top(net.probabilities(result.image.to_bgr())[0], synsets),
-                target=case.target,
-                change=f"mean change {result.distances.mean:.2g} of 255",
-            )
-        )
+        before, after = (top(net.probabilities(i.to_bgr())[0], synsets) for i in (case.start, result.image))
+        rows.append(FoolingRow(result, f"template, decay {decay_name(decay)}", before, after, case.target))
         told.append(f"decay {decay:g}: mean change {result.distances.mean:.2g}")
     name = models[lab.scale.decays[0]].synsets()[case.target].name
     lab.figure(

@@ -84,19 +84,8 @@ def _row(net: Classifier, start: Rgb8, target: Synset, synsets: Synsets) -> tupl
     before = net.probabilities(start.to_bgr())[0]
     after = net.probabilities(result.image.to_bgr())[0]
     change = result.distances.mean
-    row = FoolingRow(
-        start=start,
-        direction=result.added,
-        direction_name=f"{target.name} template",
-        factor=result.factor or 1.0,
-        image=result.image,
-        before=top(before, synsets),
-        after=top(after, synsets),
-        target=target.id,
-        change=f"mean change {change:.2g} of 255",
-    )
     return (
-        row,
+        FoolingRow(result, f"{target.name} template", top(before, synsets), top(after, synsets), target.id),
         f"{target.name} goes from {100 * before[target.id]:.1f} % to {100 * after[target.id]:.1f} % with a mean change "
         f"of {change:.1f}.",
     )
