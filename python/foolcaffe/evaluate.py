@@ -43,7 +43,7 @@ def evaluate(net: Classifier, database: Path, quiet: bool = False) -> Evaluation
     Caffe's Accuracy layer counts it.
 
     Raises:
-        FoolCaffeError: a record that does not fit the net, or a label that it has not.
+        FoolCaffeError: a record's shape does not fit the net, or its label is not one of the net's classes.
     """
     top1 = top5 = images = 0
     hits = ""

@@ -157,7 +157,7 @@ def save(setup: Setup, fooled: Fooled) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _hashes(model: TrainedModel) -> dict[str, str]:
-    """Of the model's files; they do not change while a command runs."""
+    """Return the hashes of the model's files, which do not change while a command runs."""
     mean = {"mean": sha256(model.mean)} if model.mean else {}
     return {"weights": sha256(model.weights), "deploy": sha256(model.deploy), **mean}
 

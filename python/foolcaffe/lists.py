@@ -139,7 +139,7 @@ def _validation(root: Path, ids: dict[str, int]) -> list[tuple[str, int]]:
     if not listing.exists():
         classes = sorted(p.name for p in folder.iterdir() if p.is_dir())
         if strange := [name for name in classes if name not in ids]:
-            raise FoolCaffeError(f"{folder}/{strange[0]} is a class that {root}/train has not")
+            raise FoolCaffeError(f"{folder}/{strange[0]} is a class that is not in {root}/train")
         if classes:
             return [(path, ids[wnid]) for wnid in classes for path in _of_class(folder, wnid)]
         listing, inner = root / "val.txt", "val"
@@ -156,7 +156,7 @@ def _validation(root: Path, ids: dict[str, int]) -> list[tuple[str, int]]:
         index = ids.get(label, -1) if isinstance(label, str) else label
         if not 0 <= index < len(ids):
             raise FoolCaffeError(
-                f"{listing}:{number}: {name} is of class {label}, which train/ has not",
+                f"{listing}:{number}: {name} is of class {label}, which is not in train/",
                 f"expected the name of a folder in train/, or an id of 0..{len(ids) - 1}",
             )
         pairs.append((path, index))

@@ -131,7 +131,7 @@ def _check(overrides: Overrides) -> None:
 
 
 def _differences(out: Path, rendered: dict[str, Any], scores: str) -> str:
-    """In what the files in ``out`` differ from the messages, for people; empty if in the solver's mode at most."""
+    """Say in what the files in ``out`` differ from the messages; empty if only the solver's mode differs."""
     there = {
         name: read_text(out / f"{name}.prototxt", type(message)(), "prototxt") for name, message in rendered.items()
     }

@@ -55,10 +55,10 @@ def sheet(path: Path, weights: npt.NDArray[np.float32], synsets: list[Synset], t
             name = synset.name if len(synset.name) <= letters else synset.name[: letters - 1] + "…"
             x, y = left + width * zoom / 2, top + height * zoom + 3
             figure.text(x / canvas.shape[1], 1 - y / canvas.shape[0], name, fontsize=font, ha="center", va="top")
-        told = "each at its own scale" if scale is None else f"full contrast = ±{scale:.2g} score per grey level"
+        note = "each at its own scale" if scale is None else f"full contrast = ±{scale:.2g} score per grey level"
         size = 9 if canvas.shape[1] > 900 else 6.5
         figure.text(
-            gap / canvas.shape[1], 1 - 14 / canvas.shape[0], f"{title}; {told}", fontsize=size, color=GREY, va="top"
+            gap / canvas.shape[1], 1 - 14 / canvas.shape[0], f"{title}; {note}", fontsize=size, color=GREY, va="top"
         )
         figure.figimage(canvas, origin="upper", zorder=-1)
         save(figure, path)

@@ -90,7 +90,7 @@ def test_bad_datasets(tmp_path, paths: list[str], said: str) -> None:
         (
             "val/val_annotations.txt",
             b"v.JPEG\tn2\t0\n",
-            "_annotations.txt:1: v.JPEG is of class n2, which train/ has not",
+            "_annotations.txt:1: v.JPEG is of class n2, which is not in train/",
         ),
         ("val.txt", b"v.JPEG 0\n\xfe 0\n", "val.txt is not UTF-8 text, .*: byte 9"),
         ("val.txt", "\nv.JPEG ²\n".encode(), r"val.txt:2: no label in 'v.JPEG ²'"),

@@ -1,4 +1,4 @@
-"""The data gradient by finite differences, for who has only the scores; then the post's method along it."""
+"""The data gradient by finite differences, where only scores are known; then the post's method along it."""
 
 from __future__ import annotations
 

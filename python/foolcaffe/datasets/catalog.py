@@ -37,7 +37,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "LOC_val_solution.csv, val_annotations.txt, the devkit; for batches map_clsloc.txt",
     )
     command.add_argument(
-        "--synsets", type=Path, metavar="FILE", help="the classes, if SOURCE has not all of them: a synset_words.txt"
+        "--synsets", type=Path, metavar="FILE", help="all classes, where SOURCE has only some: a synset_words.txt"
     )
     command.add_argument(
         "--names", type=Path, metavar="FILE", help="the classes' names (default: the dataset's own file, else WordNet)"
@@ -195,6 +195,6 @@ def _of_batches(source: str, found: list[str], label_file: Path | None) -> tuple
     for name in found:
         for index, label in enumerate(batches.labels(f"{source}/{name}" if name else source)):
             if label not in wnids:
-                raise FoolCaffeError(f"{name or source}: image {index} has label {label}, which {label_file} has not")
+                raise FoolCaffeError(f"{name or source}: image {index} has label {label}, not one of {label_file}")
             rows.append((f"{name}/{index:07d}" if name else f"{index:07d}", ids[wnids[label]]))
     return rows, sorted(wnids.values())

@@ -35,7 +35,7 @@ def read(path: Path) -> dict[str, str]:
 
 
 def parse(data: bytes, path: str) -> dict[str, str]:
-    """As :func:`read`, of a text file's bytes; ``path`` is for messages."""
+    """Parse a text file's bytes as :func:`read` does; ``path`` is for messages."""
     try:
         lines = data.decode("utf-8").splitlines()
     except UnicodeDecodeError:

@@ -82,13 +82,13 @@ def neighbours(weights: npt.NDArray[np.float32]) -> float:
 
 
 def standard_error(shares: Sequence[float], images: int) -> float:
-    """Of the mean of several runs' shares on the same images: the images' chance, and that between runs."""
+    """Return the standard error of the mean of several runs' shares on the same images: the images', and the runs'."""
     p = float(np.mean(shares))
     return float(np.sqrt(p * (1 - p) / images + _between(shares)))
 
 
 def lead_error(a: Sequence[str], b: Sequence[str]) -> float:
-    """Of the difference of two models' shares right on the same images: the images' chance, and that between runs.
+    """Return the standard error of the difference of two models' shares: the images', and the runs'.
 
     Args:
         a, b: the ``hits`` of each run's :class:`~foolcaffe.evaluate.Evaluation`.
@@ -124,19 +124,19 @@ def spread(axes: Axes, x: npt.ArrayLike, samples: Sequence[Sequence[float]], **s
 
 
 def monotone(values: Sequence[float]) -> float:
-    """The least step up of a sequence, relative: negative if it falls anywhere, and not a number if a value is none."""
+    """The least step up of a sequence, relative: negative if it falls anywhere, and NaN if a value is not a number."""
     if not np.isfinite(values).all():
         return float("nan")
     return float(min(b / a - 1 for a, b in zip(values, values[1:])))
 
 
 def percent(share: float) -> str:
-    """As texts print it."""
+    """Print a share in per cent, as texts do."""
     return f"{100 * share:g} %"
 
 
 def decay_name(decay: float) -> str:
-    """As figures print it."""
+    """Print a weight decay as figures do."""
     return f"{decay:g}".replace("10000", "10⁴")
 
 

@@ -154,13 +154,13 @@ class Layer:
             ("bottom", bottoms, self.exact_num_bottom, self.min_num_bottom, self.max_num_bottom),
             ("top", tops, self.exact_num_top, self.min_num_top, self.max_num_top),
         ):
-            for limit, bad, said in (
+            for limit, bad, wording in (
                 (exact, exact is not None and got != exact, "takes"),
                 (least, least is not None and got < least, "takes at least"),
                 (most, most is not None and got > most, "takes at most"),
             ):
                 if bad:
-                    raise self.fail(f"{said} {limit} {what} blob(s), the prototxt gives {got}")
+                    raise self.fail(f"{wording} {limit} {what} blob(s), the prototxt gives {got}")
         if self.equal_num_bottom_top and bottoms != tops:
             raise self.fail(
                 f"produces one top blob for each bottom; the prototxt gives {bottoms} bottom(s), {tops} top(s)"

@@ -23,7 +23,7 @@ class Bias(Layer):
         """Make b.
 
         Raises:
-            CaffeError: the bottom has not so many axes.
+            CaffeError: the bottom has fewer axes.
         """
         if len(bottom) == 1:
             param = self.param.bias_param

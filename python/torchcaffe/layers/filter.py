@@ -34,7 +34,7 @@ class Filter(Layer):
         self._first = True
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """As many examples as the selector now marks.
+        """Shape the tops for as many examples as the selector now marks.
 
         Raises:
             CaffeError: the selector is no single value for each example of every bottom.

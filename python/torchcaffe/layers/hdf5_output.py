@@ -32,8 +32,8 @@ class HDF5Output(Layer):
         try:
             h5py.File(self._path, "w").close()
         except (OSError, ValueError) as error:
-            said = os_error_message(error) if isinstance(error, OSError) and error.filename else str(error)
-            raise self.fail(f"cannot write {self._path!r}: {said}", f"paths are relative to {Path.cwd()}") from None
+            reason = os_error_message(error) if isinstance(error, OSError) and error.filename else str(error)
+            raise self.fail(f"cannot write {self._path!r}: {reason}", f"paths are relative to {Path.cwd()}") from None
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """There are no tops.

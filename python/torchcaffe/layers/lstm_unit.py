@@ -49,7 +49,7 @@ class LSTMUnit(Layer):
         top[1].data.copy_(o * squashed)
 
     def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
-        """By hand.
+        """Compute the gradients by the formulas above.
 
         Raises:
             CaffeError: cont's gradient is asked for.

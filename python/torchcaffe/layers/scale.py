@@ -24,7 +24,7 @@ class Scale(Layer):
         """Make s and b.
 
         Raises:
-            CaffeError: the bottom has not so many axes.
+            CaffeError: the bottom has fewer axes.
         """
         param = self.param.scale_param
         filler = param.filler if param.HasField("filler") else caffe_pb2.FillerParameter(type="constant", value=1)

@@ -34,7 +34,7 @@ class SigmoidCrossEntropyLoss(LossLayer):
             raise self.fail(f"bottoms of shapes {bottom[0].shape} and {bottom[1].shape}", "one target for each score")
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """In a form that cannot overflow; keeps which targets count."""
+        """Compute the loss in a form that cannot overflow, and keep which targets count."""
         x, target = bottom[0].data, bottom[1].data.view(bottom[0].shape)
         losses = functional.binary_cross_entropy_with_logits(x, target, reduction="none")
         self._valid = None

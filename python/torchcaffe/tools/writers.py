@@ -28,7 +28,7 @@ class Writer(ABC):
     """
 
     name: str
-    """Of the backend."""
+    """The backend's name."""
     error: type[Exception]
     """What the backend raises."""
 
@@ -71,8 +71,8 @@ class Writer(ABC):
 
     def fail(self, error: Exception) -> CaffeError:
         """What went wrong."""
-        said = leveldb_reader.reason(error)
-        return CaffeError(f"writing the {self.name} {self._path!r} failed: {said}", "is the disk full?")
+        reason = leveldb_reader.reason(error)
+        return CaffeError(f"writing the {self.name} {self._path!r} failed: {reason}", "is the disk full?")
 
     def __enter__(self) -> Writer:
         return self

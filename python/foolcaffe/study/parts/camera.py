@@ -179,12 +179,12 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]]) -> None:
             ylabel="photos that keep the wrong class (%)",
         )
         axes.legend(fontsize=9)
-    told = ", ".join(f"{name} {100 * first['attacks'][name]['survive']:.0f} %" for name in names)
+    survivals = ", ".join(f"{name} {100 * first['attacks'][name]['survive']:.0f} %" for name in names)
     lab.figure(
         "camera",
         canvas,
         "Which attacks survive the camera",
-        f"Photos that keep the wrong class: {told}.",
+        f"Photos that keep the wrong class: {survivals}.",
         f"{first['images']} validation images, {PHOTOS} photos of each",
         seed,
     )

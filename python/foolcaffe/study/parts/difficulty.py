@@ -268,19 +268,19 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]], n: int) -> None:
 def _rows(lab: Lab, models: dict[float, TrainedModel], chosen: list[Case]) -> None:
     """The post's last figure: one image, one target, the weakest decay above the strongest."""
     case = chosen[len(chosen) // 2]
-    rows, told = [], []
+    rows, changes = [], []
     for decay in (lab.scale.decays[0], lab.scale.decays[-1]):
         net, synsets = models[decay].classifier(), models[decay].synsets()
         result = gradient(net, case.start, Criterion(case.target), seed=CASE_SEED)
         before, after = (top(net.probabilities(i.to_bgr())[0], synsets) for i in (case.start, result.image))
         rows.append(FoolingRow(result, f"template, decay {decay_name(decay)}", before, after, case.target))
-        told.append(f"decay {decay:g}: mean change {result.distances.mean:.2g}")
+        changes.append(f"decay {decay:g}: mean change {result.distances.mean:.2g}")
     name = models[lab.scale.decays[0]].synsets()[case.target].name
     lab.figure(
         "two-rows",
         lambda path: fooling_figure(path, rows, f"towards {name}: weak regularization above, strong below"),
         "The post’s figure: weak regularization is easier to fool (top), strong is harder (bottom)",
-        f"Two rows: start, template, fooling image towards {name}. " + "; ".join(told) + ".",
+        f"Two rows: start, template, fooling image towards {name}. " + "; ".join(changes) + ".",
         "one image, the middle one of the tried",
         str(CASE_SEED),
         photos=True,

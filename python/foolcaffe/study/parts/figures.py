@@ -36,16 +36,16 @@ def run(lab: Lab) -> list[Claim]:
     random = noise(height, width, lab.scale.seeds[0])
     names = " and ".join(t.name for t in targets)
     trainer = f"training {lab.scale.seeds[0]}"
-    for key, start, told, seed in (
+    for key, start, description, seed in (
         ("image", photo, f"a validation image of class {synsets[label].name}", trainer),
         ("noise", random, "uniform noise", f"noise {lab.scale.seeds[0]}, {trainer}"),
     ):
-        rows, said = zip(*(_row(net, start, target, synsets) for target in targets))
+        rows, sentences = zip(*(_row(net, start, target, synsets) for target in targets))
         lab.figure(
             key,
-            partial(fooling_figure, rows=list(rows), title=f"from {told} to {names}"),
-            f"From {told} to {names}, with {percent(SURE)} confidence",
-            f"Two rows: start, plus a fraction of a template, is the fooling image. {' '.join(said)}",
+            partial(fooling_figure, rows=list(rows), title=f"from {description} to {names}"),
+            f"From {description} to {names}, with {percent(SURE)} confidence",
+            f"Two rows: start, plus a fraction of a template, is the fooling image. {' '.join(sentences)}",
             "one image" if key == "image" else "one draw",
             seed,
             photos=key == "image",
@@ -156,7 +156,7 @@ def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, f
         share = 100 * len(found["mean"]) / found["tried"]
         return Check(f"starts whose PNG reaches {percent(SURE)} confidence in a random class", share, "≥", 95.0, "%")
 
-    def told(found: dict[str, Any], what: str) -> str:
+    def sentence(found: dict[str, Any], what: str) -> str:
         return (
             f"{len(found['mean'])} of {found['tried']} {what} reach {percent(SURE)} confidence in a random class, with "
             f"a median mean |δ| of {median(found['mean']):.1f} grey levels."
@@ -168,7 +168,7 @@ def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, f
             POST,
             "if we add a small amount “goldfish” weights to the image (top row, middle), suddenly the classifier is "
             "convinced that it’s looking at one with high confidence",
-            told(image, "validation images"),
+            sentence(image, "validation images"),
             [
                 reached(image),
                 Check("median mean |δ|", median(image["mean"]), "≤", SMALL, "grey levels"),
@@ -179,7 +179,7 @@ def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, f
             "noise",
             POST,
             "We can also start from random noise and achieve the same effect",
-            told(chance, "draws of uniform noise"),
+            sentence(chance, "draws of uniform noise"),
             [
                 reached(chance),
                 Check(
