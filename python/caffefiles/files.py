@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,8 +47,18 @@ def write_text(path: PathLike, text: str) -> None:
 
 
 def write_json(path: PathLike, value: Any) -> None:
-    """Write JSON atomically, keys in the order given; NaN is refused, for it is not JSON."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write JSON atomically, keys in the order given, short lists on one line; NaN is refused, for it is not JSON."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, _FLAT_LIST.sub(_on_one_line, text) + "\n")
+
+
+_FLAT_LIST = re.compile(r"\[\n[^\[\]{}\"]*\n *\]")
+"""A list of numbers, true, false and null, as ``json.dumps`` indents it."""
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    line = re.sub(r"\s*\n\s*", " ", found[0]).replace("[ ", "[").replace(" ]", "]")
+    return line if len(line) <= 100 else found[0]
 
 
 def fsync_folder(folder: PathLike) -> None:

@@ -66,7 +66,8 @@ class Synsets(Sequence[Synset]):
                     f"{text!r} is the name of {len(found)} classes: {which}", "give the id or the wnid"
                 )
         known = [n for s in self._synsets for n in s.names] + [s.wnid for s in self._synsets]
-        raise FoolCaffeError(f"unknown class {text!r}", nearest(text, known) or f"ids are 0..{len(self) - 1}")
+        hint = nearest(text, known, 5) or f"ids are 0..{len(self) - 1}"
+        raise FoolCaffeError(f"unknown class {text!r}", f"{hint}\n`foolcaffe classes` lists them all")
 
 
 def read_synsets(path: PathLike) -> Synsets:

@@ -8,10 +8,23 @@ from typing import Callable
 
 from caffefiles.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CaffeError, nearest, os_error_message
 
-__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_USAGE", "FoolCaffeError", "nearest", "os_error_message", "run_cli"]
+__all__ = [
+    "EXIT_FAILED",
+    "EXIT_INTERRUPTED",
+    "EXIT_USAGE",
+    "FoolCaffeError",
+    "UsageError",
+    "nearest",
+    "os_error_message",
+    "run_cli",
+]
 
 FoolCaffeError = CaffeError
 """The base of every error that a user can mend, whichever of the three packages raises it."""
+
+
+class UsageError(FoolCaffeError):
+    """An option that cannot have the value given: the command ends with exit code 2, as for an unknown option."""
 
 
 def run_cli(main: Callable[[list[str]], int | None], program: str) -> None:
@@ -25,7 +38,7 @@ def run_cli(main: Callable[[list[str]], int | None], program: str) -> None:
         code = main(sys.argv[1:])
     except FoolCaffeError as error:
         print(f"{program}: error: {error}", file=sys.stderr)
-        code = EXIT_FAILED
+        code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
     except BrokenPipeError:  # `| head` closed our output: not worth a word
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_FAILED

@@ -16,8 +16,10 @@ from matplotlib.patches import Rectangle
 from foolcaffe.attacks.base import Result
 from foolcaffe.classes import Synsets
 from foolcaffe.images import BgrPixels, Rgb8
-from foolcaffe.style import BLUE, GREY, ORANGE, save, styled
+from foolcaffe.style import BLUE, GREY, ORANGE, drawable, save, styled
 
+ROWS = 12
+"""Rows of a figure at most; more images are drawn on a contact sheet."""
 TEMPLATE_PERCENTILE = 99.5
 """The weight of this percentile of |weight| is drawn at full contrast; a few outliers would else grey out the rest."""
 
@@ -36,9 +38,9 @@ def template_image(weights: npt.NDArray[np.float32], scale: float | None = None)
 
 
 def top(probabilities: npt.NDArray[np.float32], synsets: Synsets, count: int = 3) -> list[tuple[int, str, float]]:
-    """The best classes: (id, name, probability), best first."""
+    """The best classes: (id, name as it can be drawn, probability), best first."""
     order = np.argsort(-probabilities, kind="stable")[:count]
-    return [(int(i), synsets[int(i)].name, float(probabilities[i])) for i in order]
+    return [(int(i), drawable(synsets[int(i)], 24), float(probabilities[i])) for i in order]
 
 
 def percent(probability: float) -> str:
@@ -50,33 +52,41 @@ def percent(probability: float) -> str:
     return f"{100 * probability:.1f} %"
 
 
-def target_sheet(path: Path, start: Rgb8, pictures: list[tuple[Rgb8, str, str]], title: str) -> None:
-    """Write a sheet: the start, then one image fooled into each class.
+@dataclass(frozen=True)
+class Cell:
+    """A picture of a contact sheet, with what is said below it; ``starts`` marks one that others were made from."""
+
+    image: Rgb8
+    caption: str
+    starts: bool = False
+
+
+def contact_sheet(path: Path, cells: list[Cell], title: str) -> None:
+    """Write a sheet of small pictures, in their order: each start, then what it was fooled into.
 
     Args:
         path: the PNG.
-        start: drawn first.
-        pictures: image, name of the class, size of the change.
+        cells: the pictures.
         title: above.
     """
-    cells = [(start, "start", ""), *pictures]
     columns = min(len(cells), max(4, math.ceil(math.sqrt(1.5 * len(cells)))))
+    if sum(cell.starts for cell in cells) == len(cells) / 2:  # pairs are not torn apart
+        columns += columns % 2
     rows = math.ceil(len(cells) / columns)
     side, label, head, gap = 0.9, 0.24, 0.35, 0.06  # inches
     width, height = columns * (side + gap) + gap, rows * (side + label) + head
     with styled():
         figure = Figure(figsize=(width, height))
-        for index, (image, name, size) in enumerate(cells):
+        for index, cell in enumerate(cells):
             line, column = divmod(index, columns)
             left, low = gap + column * (side + gap), height - head - line * (side + label) - side
             axes = figure.add_axes((left / width, low / height, side / width, side / height))
-            axes.imshow(image.array, interpolation="nearest")
+            axes.imshow(cell.image.array, interpolation="nearest")
             axes.axis("off")
-            text = f"{textwrap.shorten(name, 17, placeholder='…') if ' ' in name else name[:17]} {size}".strip()
-            colour = ORANGE if index == 0 else "black"
-            figure.text(
-                (left + side / 2) / width, (low - 0.03) / height, text, fontsize=6, ha="center", va="top", color=colour
-            )
+            caption = textwrap.shorten(cell.caption, 21, placeholder="…") if " " in cell.caption else cell.caption[:21]
+            place = (left + side / 2) / width, (low - 0.03) / height
+            colour = ORANGE if cell.starts else "black"
+            figure.text(*place, caption, fontsize=6, ha="center", va="top", color=colour)
         lines = "\n".join(textwrap.wrap(title, int(width * 15)))
         figure.text(gap / width, 1 - 0.06 / height, lines, fontsize=7, color=GREY, va="top")
         save(figure, path)
@@ -114,6 +124,7 @@ class FoolingRow:
         direction_name: above the middle picture: what was added, up to the factor.
         before, after: best classes of start and result, from :func:`top`.
         target: the wanted class's id, drawn in its own colour.
+        reached: its name.
     """
 
     result: Result
@@ -121,6 +132,7 @@ class FoolingRow:
     before: list[tuple[int, str, float]]
     after: list[tuple[int, str, float]]
     target: int
+    reached: str = ""
 
     @property
     def factor(self) -> float | None:
@@ -136,27 +148,24 @@ class FoolingRow:
         """Draw into five axes: start, sign, template, sign, result."""
         _picture(axes[0], self.result.start, "start")
         _classes(axes[0], self.before, self.target)
-        _sign(axes[1], "+" if self.factor is None else f"+ {_factor(self.factor)} ×")
+        _sign(axes[1], "+")
         _picture(axes[2], template_image(self.result.added), self.direction_name)
-        axes[2].text(
-            0.5,
-            -0.06,
-            f"grey: no change; full contrast:\n±{self.largest():.2g} grey levels"
-            + ("" if self.factor is None else " after the factor"),
-            transform=axes[2].transAxes,
-            ha="center",
-            va="top",
-            fontsize=8,
-            color=GREY,
-        )
+        text = f"changes a value by up to {_levels(self.largest())}\nof 255 grey levels; grey: no change"
+        if self.factor is not None:
+            text = f"times {_factor(self.factor)}\n{text}"
+        axes[2].text(0.5, -0.06, text, transform=axes[2].transAxes, ha="center", va="top", fontsize=8, color=GREY)
         _sign(axes[3], "=")
         mean = self.result.distances.mean
-        _picture(axes[4], self.result.image, f"mean change {mean:{'.0f' if mean >= 10 else '.2g'}} of 255")
+        _picture(axes[4], self.result.image, f"mean change {_levels(mean)} of 255")
         _classes(axes[4], self.after, self.target)
 
 
 def _factor(factor: float) -> str:
     return f"{factor:,.0f}" if factor >= 100 else f"{factor:.3g}"
+
+
+def _levels(levels: float) -> str:
+    return f"{levels:.0f}" if levels >= 10 else f"{levels:.2g}"
 
 
 def _picture(axes: Axes, image: Rgb8, title: str) -> None:
@@ -175,21 +184,16 @@ def _sign(axes: Axes, text: str) -> None:
 
 
 def _classes(axes: Axes, best: list[tuple[int, str, float]], target: int) -> None:
-    """The best classes as bars under the picture; the wanted one stands out."""
+    """The best classes under the picture, a thin bar below each; the wanted one stands out."""
     for line, (index, name, probability) in enumerate(best):
-        y = -0.09 - 0.115 * line
+        y = -0.07 - 0.115 * line
         colour = ORANGE if index == target else BLUE
-        axes.add_patch(_bar(axes, y, 1.0, "#eeeeee"))
-        axes.add_patch(_bar(axes, y, max(probability, 0.004), colour, 0.35 if index != target else 0.55))
-        label = textwrap.shorten(name, 24, placeholder="…") if " " in name else name[:24]
         weight = "bold" if index == target else "normal"
-        axes.text(0.02, y, label, transform=axes.transAxes, va="center", fontsize=9, weight=weight)
-        axes.text(
-            0.98, y, percent(probability), transform=axes.transAxes, va="center", ha="right", fontsize=9, weight=weight
-        )
+        for x, text, side in ((0, name, "left"), (1, percent(probability), "right")):
+            axes.text(x, y, text, transform=axes.transAxes, va="center", ha=side, fontsize=9, weight=weight)
+        axes.add_patch(_bar(axes, y, 1.0, "#e6e6e6"))
+        axes.add_patch(_bar(axes, y, max(probability, 0.004), colour))
 
 
-def _bar(axes: Axes, y: float, width: float, colour: str, alpha: float = 1.0) -> Rectangle:
-    return Rectangle(
-        (0, y - 0.05), width, 0.1, transform=axes.transAxes, color=colour, alpha=alpha, lw=0, clip_on=False
-    )
+def _bar(axes: Axes, y: float, width: float, colour: str) -> Rectangle:
+    return Rectangle((0, y - 0.056), width, 0.016, transform=axes.transAxes, color=colour, lw=0, clip_on=False)

@@ -16,36 +16,37 @@ from pathlib import Path
 from typing import Any
 
 from foolcaffe import engine, starts
+from foolcaffe.animation import FORMATS, animate
 from foolcaffe.attacks import METHODS, Budget, Criterion, checked, read_option
 from foolcaffe.classes import Synset, Synsets
-from foolcaffe.errors import EXIT_FAILED, FoolCaffeError, run_cli
-from foolcaffe.figures import FoolingRow, fooling_figure, percent, target_sheet
-from foolcaffe.fooling import Setup, fool, row, save, summary
-from foolcaffe.images import Rgb8
+from foolcaffe.errors import EXIT_FAILED, FoolCaffeError, UsageError, run_cli
+from foolcaffe.figures import ROWS, Cell, contact_sheet, fooling_figure, percent
+from foolcaffe.fooling import Setup, fool, row, save, summary, table, write_csv
 from foolcaffe.options import command_line
 from foolcaffe.progress import Progress
-from foolcaffe.trained import find_trained
+from foolcaffe.starts import Start
+from foolcaffe.trained import TrainedModel, find_trained
 
 NAMED = 4
 """Targets that the name of a figure lists at most."""
 
 
 def _parser() -> argparse.ArgumentParser:
-    codes = "exit code: 0 fooled, 1 not possible, 2 wrong usage"
+    codes = "exit code: 0 fooled, 1 not possible (for any of the images or classes), 2 wrong usage"
     parser = command_line("foolcaffe.fool", __doc__, "model weights mean seed device json quiet", codes)
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--class",
         dest="targets",
         action="append",
         metavar="ID|WNID|NAME",
         help="the class the net shall see; given several times, the figure has a row for each",
     )
-    parser.add_argument("--all-targets", action="store_true", help="every class in turn; draws a sheet of all")
-    parser.add_argument(
-        "--untargeted", action="store_true", help="any class but the one that the net sees in the start"
-    )
+    add("--all-targets", action="store_true", help="every class in turn; draws a sheet of all")
+    add("--untargeted", action="store_true", help="any class but the one that the net sees in the start")
     start = parser.add_mutually_exclusive_group()
-    start.add_argument("--image", type=Path, metavar="FILE", help="begin with this picture, whatever its size or kind")
+    text = "begin with this picture, whatever its size or kind; given several times, each is fooled"
+    start.add_argument("--image", dest="images", action="append", type=Path, metavar="FILE", help=text)
     start.add_argument(
         "--start",
         metavar="noise|grey|val:N",
@@ -56,111 +57,160 @@ def _parser() -> argparse.ArgumentParser:
         "--confidence", type=float, default=0.99, metavar="P", help="until the net is this sure (default: %(default)s)"
     )
     goal.add_argument("--flip", action="store_true", help="until the class is the best one, however unsure")
-    parser.add_argument(
-        "--method", default="gradient", help="one of: " + ", ".join(METHODS) + " (default: %(default)s)"
-    )
-    parser.add_argument("--norm", choices=("l2", "linf"), help="what is made small (default: the method's)")
-    parser.add_argument("--eps", type=float, metavar="E", help="largest norm of the change, in grey levels")
-    parser.add_argument("--steps", type=int, metavar="N", help="of methods that make many (default: the method's)")
-    parser.add_argument(
-        "--step-size", type=float, metavar="S", help="of a step, in grey levels (default: the method's)"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="any other option of the method, as restarts=5 of iterated or prior=tv of visualise",
-    )
-    parser.add_argument("--queries", type=int, metavar="N", help="end after so many images scored")
-    parser.add_argument("--seconds", type=float, metavar="T", help="end after so long")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: build/<dataset>/fool")
+    add("--method", default="gradient", help="one of: " + ", ".join(METHODS) + " (default: %(default)s)")
+    add("--norm", choices=("l2", "linf"), help="what is made small (default: the method's)")
+    add("--eps", type=float, metavar="E", help="largest norm of the change, in grey levels")
+    add("--steps", type=int, metavar="N", help="of methods that make many (default: the method's)")
+    add("--step-size", type=float, metavar="S", help="of a step, in grey levels (default: the method's)")
+    text = "any other option of the method, as restarts=5 of iterated or prior=tv of visualise"
+    add("--set", action="append", default=[], metavar="NAME=VALUE", help=text)
+    add("--queries", type=int, metavar="N", help="end after so many images scored")
+    add("--seconds", type=float, metavar="T", help="end after so long")
+    add("--out", type=Path, metavar="DIR", help="default: build/<dataset>/fool")
+    add("--csv", type=Path, metavar="FILE", help="write a table too, a line for each image and class")
+    text = "draw the way from the start to the fooling image too (default: a GIF)"
+    add("--animate", nargs="?", const="gif", choices=FORMATS, help=text)
+    add("--trace", action="store_true", help="put every step that was looked at into the record")
     return parser
 
 
 def main(arguments: list[str]) -> int:
     """Parse, fool, write for each class PNG, perturbation and record, and a figure."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
     engine.quiet = options.quiet
-    if sum([bool(options.targets), options.all_targets, options.untargeted]) != 1:
-        _parser().error("one of --class, --all-targets and --untargeted is needed")
-    confidence = None if options.flip or options.untargeted else options.confidence
-    Criterion(0, confidence)  # a mistake in the options is reported before anything is loaded
-    method_options = _method_options(options)
-    budget = Budget(options.queries, options.seconds, None if options.quiet else _teller())
+    goals = ("--class", options.targets), ("--all-targets", options.all_targets), ("--untargeted", options.untargeted)
+    given = [name for name, value in goals if value]
+    if len(given) != 1:
+        parser.error(
+            f"{' and '.join(given)} were given: only one of them can be"
+            if given
+            else "one of --class, --all-targets and --untargeted is needed"
+        )
+    try:  # a mistake in the options is reported before anything is loaded
+        confidence = None if options.flip or options.untargeted else options.confidence
+        Criterion(0, confidence)
+        method_options = _method_options(options)
+        budget = Budget(options.queries, options.seconds, None if options.quiet else _teller())
+    except FoolCaffeError as error:
+        raise UsageError(error.message, error.hint) from None
     model = find_trained(options.model, options.weights, options.mean)
     synsets = model.synsets()
     wanted = list(dict.fromkeys(synsets.find(text) for text in options.targets or ()))
     net = model.classifier(options.gpu)
-    if options.image is not None:
-        start = starts.from_file(options.image, net)
+    if options.images:
+        chosen = [starts.from_file(path, net) for path in options.images]
     elif options.start is not None:
-        start = starts.named(options.start, model, net, options.seed)
+        chosen = [starts.named(options.start, model, net, options.seed)]
     else:
-        start = starts.default(model, net, [t.id for t in wanted])
-    before = net.probabilities(start.image.to_bgr())[0]
-    setup = Setup(model, net, start, before, options.method, method_options, options.seed)
-    seen = int(before.argmax())
-    if options.untargeted:
-        criteria = [Criterion(label=seen)]
-    else:
-        criteria = [Criterion(t.id, confidence) for t in (wanted or [s for s in synsets if s.id != seen])]
+        chosen = [starts.default(model, net, [t.id for t in wanted])]
+    if options.start is not None and options.method == "evolve" and method_options.get("encoding") != "direct":
+        print("note: evolve paints its images anew: --start is only what the change is measured from", file=sys.stderr)
     out: Path = options.out or model.dataset / "fool"
     out.mkdir(parents=True, exist_ok=True)
-    if not options.quiet:
-        print(
-            f"model: {model.folder} ({net.classes} classes); start: {start.description}; seed {options.seed}",
-            file=sys.stderr,
-        )
+    job = _Job(options, model, synsets, out)
+    for start in chosen:
+        before = net.probabilities(start.image.to_bgr())[0]
+        setup = Setup(model, net, start, before, options.method, method_options, options.seed)
+        seen = int(before.argmax())
+        if options.untargeted:
+            criteria = [Criterion(label=seen)]
+        else:
+            criteria = [Criterion(t.id, confidence) for t in (wanted or [s for s in synsets if s.id != seen])]
+        if not options.quiet:
+            text = f"model: {model.folder} ({net.classes} classes); start: {start.description}; seed {options.seed}"
+            print(text, file=sys.stderr)
+        job.fool(setup, criteria, budget, alone=len(chosen) * len(criteria) == 1)
+    return job.finish(chosen)
 
-    def stem(targets: list[str]) -> str:
-        method = "" if options.method == "gradient" else f"-{options.method}"
-        norm = f"-{options.norm}" if options.norm else ""
+
+class _Job:
+    """What one command makes: images, records, figures, a table."""
+
+    def __init__(self, options: argparse.Namespace, model: TrainedModel, synsets: Synsets, out: Path) -> None:
+        self.options, self.model, self.synsets, self.out = options, model, synsets, out
+        self.records: list[dict[str, Any]] = []
+        self.cells: list[Cell] = []
+        self.failed = 0
+
+    def stem(self, start: str, targets: list[str]) -> str:
+        """The name of files, without what they end in."""
+        method = "" if self.options.method == "gradient" else f"-{self.options.method}"
+        norm = f"-{self.options.norm}" if self.options.norm else ""
         named = "-".join(targets) if len(targets) <= NAMED else f"{len(targets)}-classes"
-        return re.sub(r"[^\w.-]+", "_", f"{model.folder.name}-{start.short}-to-{named}{method}{norm}")
+        return re.sub(r"[^\w.-]+", "_", f"{self.model.folder.name}-{start}-to-{named}{method}{norm}")
 
-    rows: list[FoolingRow] = []
-    sheet: list[tuple[Rgb8, str, str]] = []
-    records: list[dict[str, Any]] = []
-    with Progress(len(criteria), "classes", options.method, options.quiet or len(criteria) < 10) as progress:
-        for criterion in criteria:
-            name = _name(criterion, synsets)
-            png = out / f"{stem([name])}.png"
-            try:
-                fooled = fool(setup, criterion, png, budget)
-            except FoolCaffeError as error:
-                if len(criteria) == 1:
-                    raise
-                progress.say(f"foolcaffe.fool: error: {name}: {error.message}")
-                continue
-            finally:
-                progress.advance()
-            record = save(setup, fooled)
-            records.append(record)
-            if options.all_targets:
-                sheet.append((fooled.result.image, record["target"]["name"], f"{record['l2']:.0f}"))
-                continue
-            rows.append(row(setup, fooled))
-            if not options.json:
-                print(png if options.quiet else summary(record, png))
-    title = f"{model.dataset.name}, {model.folder.name}: from {start.description} to"
-    if sheet:
-        sizes = [r["l2"] for r in records]
-        found = f"{len(sheet)} classes by {options.method}; L2 {min(sizes):.0f} to {max(sizes):.0f}"
-        path = out / f"{stem(['all'])}-sheet.png"
-        target_sheet(path, start.image, sheet, f"{title} {found}, median {statistics.median(sizes):.0f}")
-        if not options.json:
-            print(path)
-    if rows:
-        names = [_name(c, synsets) for c in criteria] if options.untargeted else [r["target"]["name"] for r in records]
-        path = out / f"{stem(names)}-figure.png"
-        shown = " and ".join(r["target"]["name"] for r in records)
-        fooling_figure(path, rows, f"{title} {shown}, by {options.method}")
-        if not options.json and not options.quiet:
-            print(f"figure  {path}")
-    if options.json:
-        print(json.dumps(records[0] if len(criteria) == 1 else records, indent=2, ensure_ascii=False))
-    return EXIT_FAILED if len(records) < len(criteria) else 0
+    def say(self, text: object) -> None:
+        """Print a result, unless JSON is asked for."""
+        if not self.options.json:
+            print(text)
+
+    def fool(self, setup: Setup, criteria: list[Criterion], budget: Budget, alone: bool) -> None:
+        """Fool one start into each class; ``alone`` makes a failure the command's."""
+        options, rows, names = self.options, [], []
+        self.cells.append(Cell(setup.start.image, setup.start.short, starts=True))
+        with Progress(len(criteria), "classes", options.method, options.quiet or len(criteria) < 10) as progress:
+            for criterion in criteria:
+                name = _name(criterion, self.synsets)
+                png = self.out / f"{self.stem(setup.start.short, [name])}.png"
+                try:
+                    fooled = fool(setup, criterion, png, budget)
+                except FoolCaffeError as error:
+                    if alone:
+                        raise
+                    self.failed += 1
+                    progress.say(f"foolcaffe.fool: error: {setup.start.short} to {name}: {error.message}")
+                    continue
+                finally:
+                    progress.advance()
+                record = save(setup, fooled, options.trace)
+                self.records.append(record)
+                reached = record["target"]["name"]
+                self.cells.append(Cell(fooled.result.image, f"{reached} {record['l2']:.0f}"))
+                if options.all_targets:
+                    continue
+                names.append(name if options.untargeted else reached)
+                rows.append(row(setup, fooled))
+                if options.animate:
+                    path = png.with_suffix(f".{options.animate}")
+                    animate(path, fooled.result, setup.net, self.synsets, fooled.reached)
+                self.say(png if options.quiet else summary(record, png))
+                if options.animate and not options.quiet:
+                    self.say(f"film    {path}")
+        if rows and len(rows) <= ROWS:
+            path = self.out / f"{self.stem(setup.start.short, names)}-figure.png"
+            fooling_figure(path, rows, self._title(setup.start, " and ".join(row.reached for row in rows)))
+            if not options.quiet:
+                self.say(f"figure  {path}")
+
+    def _title(self, start: Start, classes: str) -> str:
+        model = f"{self.model.dataset.name}, {self.model.folder.name}"
+        return f"{model}: from {start.description} to {classes}, by {self.options.method}"
+
+    def finish(self, chosen: list[Start]) -> int:
+        """Draw the sheet of many images, print and write the tables; the exit code."""
+        options = self.options
+        if self.records and (options.all_targets or len(chosen) > 1 or len(self.records) > ROWS):
+            sizes = [r["l2"] for r in self.records]
+            start = chosen[0].short if len(chosen) == 1 else f"{len(chosen)}-images"
+            named = ["all"] if options.all_targets else sorted({r["target"]["name"] for r in self.records})
+            path = self.out / f"{self.stem(start, named)}-sheet.png"
+            begin = f"from {chosen[0].description}" if len(chosen) == 1 else f"{len(chosen)} images"
+            contact_sheet(
+                path,
+                self.cells,
+                f"{self.model.dataset.name}, {self.model.folder.name}: {begin}, {len(sizes)} fooled by "
+                f"{options.method}; L2 {min(sizes):.0f} to {max(sizes):.0f}, median {statistics.median(sizes):.0f}",
+            )
+            if len(chosen) > 1 and not options.quiet:
+                self.say(table(self.records))
+            self.say(path if options.quiet else f"sheet   {path}")
+        if options.csv:
+            write_csv(options.csv, self.records)
+        if options.json:
+            single = len(self.records) + self.failed == 1
+            print(json.dumps(self.records[0] if single else self.records, indent=2, ensure_ascii=False))
+        return EXIT_FAILED if self.failed else 0
 
 
 def _method_options(options: argparse.Namespace) -> dict[str, Any]:
@@ -190,7 +240,8 @@ def _teller() -> Callable[[int, float], None]:
         nonlocal last
         if time.monotonic() - last >= Progress.LINE_EVERY_S:
             last = time.monotonic()
-            print(f"{queries:,} images scored, best confidence so far {percent(best)}", file=sys.stderr, flush=True)
+            found = f"best confidence so far {percent(best)}" if best > 0 else "no image judged yet"
+            print(f"{queries:,} images scored, {found}", file=sys.stderr, flush=True)
 
     return tell
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from caffefiles.files import sha256, write_json
+from caffefiles.files import sha256, write_json, write_text
 from foolcaffe import engine
 from foolcaffe.attacks import METHODS, Budget, Criterion, Result
 from foolcaffe.attacks import run as attack
@@ -99,8 +101,12 @@ def fool(setup: Setup, criterion: Criterion, png: Path, budget: Budget | None = 
     return Fooled(png, result, verdict, criterion)
 
 
-def save(setup: Setup, fooled: Fooled) -> dict[str, Any]:
-    """Write the perturbation, amplified, and the JSON record beside a fooling PNG.
+def save(setup: Setup, fooled: Fooled, trace: bool = False) -> dict[str, Any]:
+    """Write the perturbation, amplified, and the JSON record beside a fooling PNG; docs/records.md lists its fields.
+
+    Args:
+        setup, fooled: what was asked for, and what came of it.
+        trace: put every step that was looked at into the record.
 
     Returns:
         The record; norms in grey levels 0..255, measured on the PNG.
@@ -113,8 +119,8 @@ def save(setup: Setup, fooled: Fooled) -> dict[str, Any]:
 
     def best(probabilities: npt.NDArray[np.float32]) -> list[dict[str, Any]]:
         return [
-            {"id": i, "wnid": synsets[i].wnid, "name": name, "confidence": p}
-            for i, name, p in top(probabilities, synsets)
+            {"id": i, "wnid": synsets[i].wnid, "name": synsets[i].name, "confidence": p}
+            for i, _, p in top(probabilities, synsets)
         ]
 
     target = synsets[fooled.reached]
@@ -122,6 +128,7 @@ def save(setup: Setup, fooled: Fooled) -> dict[str, Any]:
     kind: Any = "flip" if criterion.confidence is None else {"confidence": criterion.confidence}
     record = {
         "target": {"id": target.id, "wnid": target.wnid, "name": target.name},
+        "png": str(png),
         "criterion": kind if criterion.target is not None else {"not": synsets[criterion.sought].name},
         "start": setup.start.description,
         "before": best(setup.before),
@@ -149,8 +156,10 @@ def save(setup: Setup, fooled: Fooled) -> dict[str, Any]:
             **_hashes(setup.model),
             "png": sha256(png),
         },
-        "trajectory": [[f, c] for f, c in result.trajectory],
     }
+    if trace:
+        name = "step" if result.direction is None else "factor"
+        record["trajectory"] = {"columns": [name, "confidence"], "rows": [list(pair) for pair in result.trajectory]}
     write_json(png.with_suffix(".json"), record)
     return record
 
@@ -165,8 +174,9 @@ def _hashes(model: TrainedModel) -> dict[str, str]:
 def summary(record: Mapping[str, Any], png: Path) -> str:
     """A record in a few lines."""
     first, target = record["before"][0], record["target"]["name"]
+    wanted = "" if first["name"] == target else f", {target} {percent(record['confidence_before'])}"
     lines = [
-        f"before  {first['name']} {percent(first['confidence'])}, {target} {percent(record['confidence_before'])}",
+        f"before  {first['name']} {percent(first['confidence'])}{wanted}",
         f"after   {target} {percent(record['confidence_after'])}, verified on the PNG",
         f"change  mean {record['mean_abs']:.2f}, largest {record['linf']:.0f} grey levels of 255, "
         f"L2 {record['l2']:.1f}",
@@ -180,6 +190,40 @@ def summary(record: Mapping[str, Any], png: Path) -> str:
             f"none of real numbers nearer than {proved['floats']:.4g}"
         )
     return "\n".join([*lines, f"written {png}"])
+
+
+COLUMNS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "start": lambda r: r["start"],
+    "seen before": lambda r: r["before"][0]["name"],
+    "confidence before": lambda r: r["before"][0]["confidence"],
+    "seen after": lambda r: r["after"][0]["name"],
+    "confidence after": lambda r: r["after"][0]["confidence"],
+    "mean change": lambda r: r["mean_abs"],
+    "largest change": lambda r: r["linf"],
+    "L2": lambda r: r["l2"],
+    "queries": lambda r: r["queries"],
+    "png": lambda r: r["png"],
+}
+"""Of tables of many fooling images: the column and what of a record it shows; changes are in grey levels."""
+
+
+def write_csv(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    """Write a table of records: RFC 4180, with a heading."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    writer.writerows([read(record) for read in COLUMNS.values()] for record in records)
+    write_text(path, out.getvalue())
+
+
+def table(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return a table of records for a terminal, a line for each."""
+    rows = [("start", "seen before", "seen after", "mean change", "L2")]
+    for r in records:
+        seen = [f"{r[when][0]['name'][:24]} {percent(r[when][0]['confidence'])}" for when in ("before", "after")]
+        rows.append((r["start"][:32], *seen, f"{r['mean_abs']:.2f}", f"{r['l2']:.0f}"))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip() for line in rows)
 
 
 def row(setup: Setup, fooled: Fooled) -> FoolingRow:
@@ -196,4 +240,5 @@ def row(setup: Setup, fooled: Fooled) -> FoolingRow:
         before=top(setup.before, synsets),
         after=top(verdict.probabilities, synsets),
         target=fooled.reached,
+        reached=synsets[fooled.reached].name,
     )

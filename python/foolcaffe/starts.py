@@ -11,6 +11,7 @@ import numpy as np
 
 from caffefiles.datum import DatumLMDB, Record
 from foolcaffe.classifier import Classifier
+from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import BgrPixels, Rgb8, noise, read_image, resize
 from foolcaffe.trained import TrainedModel
@@ -56,23 +57,36 @@ def named(text: str, model: TrainedModel, net: Classifier, seed: int) -> Start:
 
 
 def default(model: TrainedModel, net: Classifier, targets: Sequence[int]) -> Start:
-    """The first validation image that the net gets right and that is of none of the wanted classes.
+    """A photograph of the dataset's, or a validation image, that the net gets right and that is of no wanted class.
 
-    If it gets none right among the first :data:`LOOKED_AT`, the first of another class.
+    The photographs are whole pictures in ``data/<dataset>/photos``, which the demo has; the name of a file is that of a
+    class. Of validation images it is the one of which the net is surest among the first :data:`LOOKED_AT`. If it gets
+    none right, the first of another class.
 
     Raises:
         FoolCaffeError: no validation LMDB, or no image of another class in it.
     """
+    synsets = model.synsets()
+    for photo in sorted((ROOT / "data" / model.dataset.name / "photos").glob("*.*")):
+        start = from_file(photo, net)
+        best = synsets[int(net.scores(start.image.to_bgr()).argmax())]
+        if best.id not in targets and photo.stem in (best.wnid, *best.names):
+            return start
     first: tuple[int, Record] | None = None
+    surest: tuple[float, int, Record] | None = None
     with DatumLMDB(model.dataset / "val_lmdb") as records:
         for index, record in enumerate(records):
             if index >= LOOKED_AT and first is not None:
                 break
             if record.label in targets or record.pixels.shape != net.shape:
                 continue
-            if int(net.scores(BgrPixels(record.pixels.astype(np.float32))).argmax()) == record.label:
-                return _validation(model, net, index, record)
             first = first or (index, record)
+            probabilities = net.probabilities(BgrPixels(record.pixels.astype(np.float32)))[0]
+            sure = float(probabilities.max())
+            if int(probabilities.argmax()) == record.label and (surest is None or sure > surest[0]):
+                surest = (sure, index, record)
+    if surest is not None:
+        return _validation(model, net, *surest[1:])
     if first is None:
         raise FoolCaffeError(
             f"{records.path} has no image of another class than the wanted", "choose a start with --image"
