@@ -128,7 +128,7 @@ def save(setup: Setup, fooled: Fooled, trace: bool = False) -> dict[str, Any]:
     kind: Any = "flip" if criterion.confidence is None else {"confidence": criterion.confidence}
     record = {
         "target": {"id": target.id, "wnid": target.wnid, "name": target.name},
-        "png": str(png),
+        "png": png.name,
         "criterion": kind if criterion.target is not None else {"not": synsets[criterion.sought].name},
         "start": setup.start.description,
         "before": best(setup.before),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -146,8 +148,6 @@ def test_start_images_of_every_kind(road: Road, net: Classifier, tmp_path: Path,
         (["--class", "1", "--start", "photo"], "expected: noise, grey, or val:N"),
         (["--class", "1", "--image", "/no/such/file.png"], "no image at /no/such/file.png"),
         (["--class", "1", "--image", str(ROOT / "LICENSE")], "LICENSE is no image"),
-        (["--class", "1", "--method", "gradeint"], "did you mean 'gradient'?"),
-        (["--class", "1", "--confidence", "1"], "confidence 1.0 is out of range"),
         (["--class", "1", "--weights", "/no/such.caffemodel"], "no caffemodel at /no/such.caffemodel"),
         (["--class", "1", "--mean", "/no/such.mean"], "no mean image at /no/such.mean"),
         (["--class", "1", "--gpu", "99"], "no GPU that this Caffe can use"),
@@ -160,7 +160,11 @@ def test_bad_arguments(road: Road, tmp_path: Path, arguments: list[str], said: s
 
 def test_usage(road: Road, tmp_path: Path) -> None:
     fails(fool(road, tmp_path, "--class", "1", "--flip", "--confidence", "0.9"), "not allowed with", code=2)
-    fails(run("fool"), "--class", code=2)
+    fails(run("fool"), "one of --class, --all-targets and --untargeted is needed", code=2)
+    both = fool(road, tmp_path, "--class", "1", "--untargeted")
+    fails(both, "--class and --untargeted were given: only one of them can be", code=2)
+    fails(fool(road, tmp_path, "--class", "1", "--method", "gradeint"), "did you mean 'gradient'?", code=2)
+    fails(fool(road, tmp_path, "--class", "1", "--confidence", "1"), "confidence 1.0 is out of range", code=2)
 
 
 def test_a_start_of_the_class_already(road: Road, net: Classifier, tmp_path: Path) -> None:
@@ -224,3 +228,54 @@ def test_quiet_prints_the_path_only(road: Road, tmp_path: Path) -> None:
     done = fool(road, tmp_path, "--class", "1", "--flip", "--start", "val:0", "--quiet")
     assert succeeds(done).splitlines() == [str(tmp_path / "linear_softmax-val0-to-meadow.png")]
     assert done.stderr == ""
+
+
+def test_many_images_at_once(road: Road, net: Classifier, tmp_path: Path) -> None:
+    """A sheet of starts and results, a line and a CSV row for each; one that cannot be fooled ends with code 1."""
+    images = []
+    for number in range(3):
+        images += ["--image", tmp_path / f"photo {number}.png"]
+        write_png(images[-1], noise(50 + number, 70, number))
+    table = tmp_path / "all.csv"
+    out = succeeds(fool(road, tmp_path / "out", "--class", "ocean", "--flip", *images, "--csv", table))
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["start"] for row in rows] == [f"photo {n}.png" for n in range(3)]
+    for row in rows:
+        best = net.probabilities(read_image(tmp_path / "out" / row["png"]).to_bgr())[0]
+        assert (row["seen after"], float(row["confidence after"])) == ("ocean", pytest.approx(best[2], abs=1e-6))
+        assert row["start"] in out
+    assert Image.open(tmp_path / "out" / "linear_softmax-3-images-to-ocean-sheet.png").width > 300
+
+    write_png(images[1], resize(read_image(next((tmp_path / "out").glob("*1-to-ocean.png"))), 64, 64))
+    done = fool(road, tmp_path / "two", "--class", "ocean", "--flip", *images[:4], "--json")
+    fails(done, "photo 0 to ocean: the start is what you want already")
+    assert [record["start"] for record in json.loads(done.stdout)] == ["photo 1.png"]
+
+
+@pytest.mark.parametrize("kind", ["gif", "webp"])
+def test_a_film_ends_with_what_the_png_shows(road: Road, tmp_path: Path, kind: str) -> None:
+    arguments = ["--class", "2", "--start", "val:1", "--flip", "--animate", kind]
+    assert f"film    {tmp_path}" in succeeds(fool(road, tmp_path, *arguments))
+    (path,) = tmp_path.glob(f"*.{kind}")
+    with Image.open(path) as film:
+        assert film.n_frames >= 20
+        film.seek(film.n_frames - 1)
+        last = np.asarray(film.convert("RGB").crop((0, 0, 384, 384)).resize((64, 64), Image.Resampling.NEAREST))
+    end = read_image(tmp_path / "linear_softmax-val1-to-ocean.png").array
+    assert np.abs(last.astype(float) - end).mean() <= 12  # a GIF has 256 colours, a WebP is compressed
+
+
+def test_every_field_of_a_record_is_documented(road: Road, tmp_path: Path) -> None:
+    found: set[str] = set()
+    for method in ("gradient", "exact"):
+        arguments = ["--class", "1", "--start", "val:2", "--method", method, "--json", "--trace"]
+        record = json.loads(succeeds(fool(road, tmp_path, *arguments)))
+        found |= set(record)
+        assert all(len(row) == len(record["trajectory"]["columns"]) for row in record["trajectory"]["rows"])
+    (written,) = tmp_path.glob("*exact.json")
+    assert max(map(len, written.read_text().splitlines())) <= 300
+    text = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `(\w+)`", text, re.MULTILINE))
+    assert found == documented
+    assert "trajectory" not in json.loads(succeeds(fool(road, tmp_path, "--class", "1", "--start", "val:2", "--json")))

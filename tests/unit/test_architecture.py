@@ -94,6 +94,7 @@ ORDER = [
     "difficulty",
     "evaluate",
     "figures",
+    "animation",
     "templates",
     "toy",
     "fooling",
