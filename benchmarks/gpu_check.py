@@ -20,20 +20,21 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "parity")]
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "python"), os.environ.get("PYTHONPATH", "")]))
 
-from gpucheck import correctness, fooling, launches, linear, machine, repeat, streamed, zoo_time  # noqa: E402
+from gpucheck import correctness, fooling, launches, linear, machine, recorded, repeat, streamed, zoo_time  # noqa: E402
 from gpucheck.runner import Step, run_steps  # noqa: E402
 from gpucheck.sizes import FULL, SMALL  # noqa: E402
 from gpucheck.table import table  # noqa: E402
 
 STEPS = [
     Step("machine", machine.run, 15, 60),
-    Step("correctness", correctness.run, 50, 150),
-    Step("linear", linear.run, 40, 150),
-    Step("launches", launches.run, 15, 60),
+    Step("recorded", recorded.run, 45, 100),
+    Step("linear", linear.run, 30, 90),
+    Step("launches", launches.run, 10, 40),
+    Step("repeat", repeat.run, 15, 60),
+    Step("correctness", correctness.run, 45, 150),
     Step("streamed", streamed.run, 15, 90),
     Step("zoo", zoo_time.run, 40, 120),
     Step("fooling", fooling.run, 20, 90),
-    Step("repeat", repeat.run, 15, 60),
 ]
 """The expected seconds are those of an H100 with 16 processor cores."""
 

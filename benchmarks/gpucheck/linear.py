@@ -12,6 +12,8 @@ from gpucheck.bare import Bare
 from gpucheck.clock import median_ms, peak_gb, step_ms
 from gpucheck.made import linear_solver, made_data
 from gpucheck.runner import Context
+from torchcaffe import captured
+from torchcaffe.matmul import mm
 from torchcaffe.solvers.fused import momentum_step
 
 SHAPE = (3, 64, 64)
@@ -44,6 +46,10 @@ def run(context: Context) -> str:
         if found["epoch_s"] <= sizes.epoch_seconds:
             whole = step_ms(solver.step, steps_an_epoch, device)[0]
             found.update(epoch_s=whole * steps_an_epoch / 1000, whole_epoch=True)
+        captured.set_enabled(False)
+        solver.step(min(20, sizes.steps))
+        found["eager_ms"] = statistics.median(step_ms(solver.step, sizes.steps, device)[0] for _ in range(3))
+        captured.set_enabled(True)
         found.update(floor(context, precision))
         found["over_floor"] = found["ms"] / found["floor_ms"]
         loss = solver.smoothed_loss
@@ -102,16 +108,28 @@ def floor(context: Context, precision: str) -> dict[str, float]:
 
 
 def parts(context: Context, precision: str) -> dict[str, float]:
-    """Milliseconds of the step's three large parts on their own: the two products, the update."""
+    """Milliseconds of the step's parts on their own, and of other ways to do some of them."""
     sizes, device = context.sizes, context.device
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     x = torch.randn(sizes.batch, INPUTS, device=device).to(dtype)
     dy = torch.randn(sizes.batch, sizes.classes, device=device).to(dtype)
     w = (torch.randn(sizes.classes, INPUTS, device=device) * 1e-3).to(dtype)
     y, dw = torch.empty_like(dy), torch.empty_like(w)
+    wide = [tensor.float() for tensor in (x, w, y, dy, dw)]
+    raw = torch.randint(0, 256, x.shape, device=device).to(torch.uint8)
+    mean, bias = torch.randn(INPUTS, device=device), torch.randn(sizes.classes, device=device)
+    ones = torch.ones(sizes.batch, device=device)
     g, h, v = (torch.randn(sizes.classes, INPUTS, device=device) * 1e-3 for _ in range(3))
     return {
         "forward": median_ms(lambda: torch.mm(x, w.t(), out=y), device),
         "gradient": median_ms(lambda: torch.mm(dy.t(), x, out=dw), device),
+        "our forward": median_ms(lambda: mm(wide[0], wide[1].t(), wide[2], bias), device),
+        "our gradient": median_ms(lambda: mm(wide[3].t(), wide[0], wide[4]), device),
+        "addmm": median_ms(lambda: torch.addmm(bias, wide[0], wide[1].t(), out=wide[2]), device),
+        "bias by sum": median_ms(lambda: torch.sum(wide[3], 0, out=bias), device),
+        "bias by product": median_ms(lambda: torch.mv(wide[3].t(), ones, out=bias), device),
+        "fetch": median_ms(lambda: torch.sub(raw, mean, out=wide[0]), device),
+        "fetch in two": median_ms(lambda: wide[0].copy_(raw).sub_(mean), device),
+        "weights to bfloat16": median_ms(lambda: wide[1].bfloat16(), device),
         "update": median_ms(lambda: momentum_step(v, g, h, 0.9, 1e-7, 100.0), device),
     }

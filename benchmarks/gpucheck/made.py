@@ -7,6 +7,7 @@ is made on the device.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from unittest import mock
 
 import numpy as np
 import torch
+import zoo
+from google.protobuf import text_format
 
 from caffefiles.proto import caffe_pb2
 from caffefiles.prototxt import read_net, read_solver
@@ -106,6 +109,26 @@ def linear_solver(folder: Path, classes: int, batch: int, source: str = "made") 
         elif layer.type == "InnerProduct":
             layer.inner_product_param.num_output = classes
     return quiet_solver(read_solver(LINEAR / "solver.prototxt"), rendered, folder)
+
+
+def zoo_solver(folder: Path, name: str, batch: int) -> Any:
+    """A solver of a net of the zoo, random weights made on the device from one seed; use it within :func:`made_data`."""
+    build, _, _ = zoo.NETS[name]
+    builder = zoo.Builder()
+    build(builder)
+    data = (
+        'layer { name: "data" type: "Data" top: "data" top: "label" transform_param { scale: 0.00390625 } '
+        f'data_param {{ source: "made" backend: LMDB batch_size: {batch} }} }}'
+    )
+    text = re.sub(r'weight_filler \{ type: "\w+" \}', 'weight_filler { type: "constant" }', builder.text)
+    param = caffe_pb2.SolverParameter(base_lr=0.01, lr_policy="fixed", momentum=0.9, weight_decay=5e-4, random_seed=1)
+    solver = quiet_solver(param, text_format.Parse(data + text, caffe_pb2.NetParameter()), folder)
+    torch.manual_seed(1)
+    for layer in solver.net.layers:
+        if layer.type in ("Convolution", "InnerProduct"):
+            weights = layer.blobs[0].data
+            weights.normal_(0, (2 / weights[0].numel()) ** 0.5)
+    return solver
 
 
 def quiet_solver(param: Any, net: Any, folder: Path) -> Any:

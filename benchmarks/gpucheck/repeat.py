@@ -6,29 +6,31 @@ from typing import Any
 
 import torch
 import zoo
-from google.protobuf import text_format
 
-from caffefiles.proto import caffe_pb2
 from gpucheck.linear import SHAPE, precisions
-from gpucheck.made import linear_solver, made_data, quiet_solver
+from gpucheck.made import linear_solver, made_data, zoo_solver
 from gpucheck.runner import Context
 
 
 def run(context: Context) -> str:
-    """The linear net in each precision, and LeNet: losses of every step and the last weights of two trainings."""
+    """The linear net in each precision, LeNet, CIFAR-10 full: losses of every step and the last weights of two trainings."""
     found = {f"linear, {precision}": _twice(context, "linear", precision) for precision in precisions(context)}
-    found["lenet, float32"] = _twice(context, "lenet", "float32")
+    for net in ("lenet", "cifar_full"):
+        found[f"{net}, float32"] = _twice(context, net, "float32")
+        if context.device == "cuda":
+            found[f"{net}, any kernels of cuDNN"] = _twice(context, net, "float32", seeded=False)
     context.note(trainings=found)
-    if not found["linear, float32"]["equal"]:
-        raise ValueError(f"the linear net in float32 is not repeated: {found['linear, float32']}")
+    for name in ("linear, float32", "lenet, float32", "cifar_full, float32"):
+        if not found[name]["equal"]:
+            raise ValueError(f"{name}: not repeated: {found[name]}")
     return "; ".join(
         f"{name}: {'equal' if each['equal'] else 'NOT equal'} after {each['steps']} steps"
         for name, each in found.items()
     )
 
 
-def _twice(context: Context, what: str, precision: str) -> dict[str, Any]:
-    (losses, weights), (others, other_weights) = (_train(context, what, precision) for _ in range(2))
+def _twice(context: Context, what: str, precision: str, seeded: bool = True) -> dict[str, Any]:
+    (losses, weights), (others, other_weights) = (_train(context, what, precision, seeded) for _ in range(2))
     same = [a == b for a, b in zip(losses, others)]
     far = max(float((a - b).abs().max()) for a, b in zip(weights, other_weights))
     return {
@@ -40,28 +42,18 @@ def _twice(context: Context, what: str, precision: str) -> dict[str, Any]:
     }
 
 
-def _train(context: Context, what: str, precision: str) -> tuple[list[float], list[torch.Tensor]]:
+def _train(context: Context, what: str, precision: str, seeded: bool) -> tuple[list[float], list[torch.Tensor]]:
     sizes = context.sizes
     context.use(precision)
-    shape = SHAPE if what == "linear" else (1, 28, 28)
-    classes = sizes.classes if what == "linear" else 10
+    _, shape, classes = ((), SHAPE, sizes.classes) if what == "linear" else zoo.NETS[what]
     with made_data(4 * sizes.batch + 3, shape, classes, context.device):
-        make = linear_solver if what == "linear" else _lenet
-        solver = make(context.folder, classes, sizes.batch)
+        if what == "linear":
+            solver = linear_solver(context.folder, classes, sizes.batch)
+        else:
+            solver = zoo_solver(context.folder, what, sizes.batch)
+    torch.backends.cudnn.deterministic = seeded  # True, as the solver's random_seed has left it
     losses = []
     for _ in range(sizes.repeats):
         solver.step(1)
         losses.append(solver.smoothed_loss)
     return losses, [blob.data.clone() for blob in solver.net.params.learnable]
-
-
-def _lenet(folder: Any, classes: int, batch: int) -> Any:
-    builder = zoo.Builder()
-    zoo.lenet(builder)
-    data = (
-        'layer { name: "data" type: "Data" top: "data" top: "label" transform_param { scale: 0.00390625 } '
-        f'data_param {{ source: "made" backend: LMDB batch_size: {batch} }} }}'
-    )
-    net = text_format.Parse(data + builder.text, caffe_pb2.NetParameter())
-    param = caffe_pb2.SolverParameter(base_lr=0.01, lr_policy="fixed", momentum=0.9, weight_decay=5e-4, random_seed=1)
-    return quiet_solver(param, net, folder)

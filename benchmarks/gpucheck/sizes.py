@@ -24,6 +24,7 @@ class Sizes:
         zoo: batch of each net whose forward and backward are timed.
         images: fooling images of each kind.
         repeats: steps of the trainings that are run twice.
+        trained: nets, with their batch, that are trained with and without recorded steps.
     """
 
     patience: float
@@ -40,6 +41,7 @@ class Sizes:
     zoo: tuple[tuple[str, int], ...]
     images: int
     repeats: int
+    trained: tuple[tuple[str, int], ...]
 
 
 FULL = Sizes(
@@ -74,6 +76,7 @@ FULL = Sizes(
     ),
     images=5,
     repeats=100,
+    trained=(("lenet", 64), ("cifar_full", 100), ("mobilenet", 32), ("resnet50", 32)),
 )
 
 SMALL = Sizes(
@@ -91,4 +94,5 @@ SMALL = Sizes(
     zoo=(("lenet", 2),),
     images=1,
     repeats=4,
+    trained=(("lenet", 2),),
 )

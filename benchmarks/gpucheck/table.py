@@ -10,6 +10,7 @@ def table(report: dict[str, Any]) -> str:
     steps = report["steps"]
     parts = [_machine(report, steps.get("machine", {}))]
     for name, write in (
+        ("recorded", _recorded),
         ("linear", _linear),
         ("launches", _launches),
         ("streamed", _streamed),
@@ -51,6 +52,7 @@ def _linear(step: dict[str, Any]) -> str:
         [
             name,
             f"{each['ms']:.3f}",
+            f"{each['eager_ms']:.3f}",
             f"{each['epoch_s']:.2f}",
             f"{each['floor_ms']:.3f}",
             f"{each['over_floor']:.2f}",
@@ -60,13 +62,39 @@ def _linear(step: dict[str, Any]) -> str:
         ]
         for name, each in step["modes"].items()
     ]
-    head = ["products", "ms a step", "s an epoch", "floor, ms", "× floor", "not fused, ms", "bare loop, ms"]
+    head = [
+        "products",
+        "ms a step",
+        "not recorded, ms",
+        "s an epoch",
+        "floor, ms",
+        "× floor",
+        "not fused, ms",
+        "bare loop, ms",
+    ]
     head += ["bare loop as a graph, ms"]
     return (
         f"The post's classifier on {step['records']:,} images of 3 × 64 × 64 bytes that lie on the device, "
         f"{step['steps_an_epoch']:,} steps an epoch, through `models/linear_softmax` and torchcaffe's solver "
         f"(peak {step['peak_gb']:.1f} GB):\n\n{_rows(head, rows)}"
     )
+
+
+def _recorded(step: dict[str, Any]) -> str:
+    rows = [
+        [
+            f"{title} × {each['batch']}",
+            "equal" if each["equal"] else "NOT equal",
+            f"{each['replayed']}",
+            f"{each['ms']:.3f}",
+            f"{each['eager_ms']:.3f}",
+            f"{each['any_kernels_ms']:.3f}" if "any_kernels_ms" in each else "",
+        ]
+        for title, each in step["trainings"].items()
+    ]
+    head = ["trained with recorded steps and without", "losses and weights", "replayed", "recorded, ms a step"]
+    head += ["not recorded, ms", "recorded, any kernels of cuDNN, ms"]
+    return _rows(head, rows)
 
 
 def _launches(step: dict[str, Any]) -> str:
@@ -116,14 +144,16 @@ def _fooling(step: dict[str, Any]) -> str:
         [
             name,
             f"{step[name]['fooled']} of {step[name]['images']}",
+            f"{step[name]['first_seconds']:.3f}",
             f"{step[name]['seconds']:.3f}",
             f"{step[name]['l2']:.1f}",
         ]
         for name in ("gradient", "exact")
     ]
     return (
-        f"Data gradients equal the rows of weights to the last bit; one takes {step['gradient_ms']:.2f} ms.\n\n"
-        + _rows(["attack", "fooled", "s an image", "L2, grey levels"], rows)
+        f"Data gradients equal the rows of weights to the last bit; one takes {step['gradient_ms']:.2f} ms. "
+        f"What the exact attack computes once a net takes {step['prepare_seconds']:.2f} s.\n\n"
+        + _rows(["attack", "fooled", "the first, s", "s an image", "L2, grey levels"], rows)
     )
 
 

@@ -18,7 +18,7 @@ _torch = importlib.util.find_spec("torch")
 if _torch is None or _torch.origin is None:
     pytest.skip("about PyTorch, which is not in this Python", allow_module_level=True)
 
-STEPS = ["machine", "correctness", "linear", "launches", "streamed", "zoo", "fooling", "repeat"]
+STEPS = ["machine", "recorded", "linear", "launches", "repeat", "correctness", "streamed", "zoo", "fooling"]
 
 
 @pytest.fixture(scope="module")
