@@ -1,7 +1,7 @@
 """Check and measure a GPU with torchcaffe: correctness, speed beside the machine's own rates, attacks, determinism.
 
     python benchmarks/gpu_check.py [--minutes 8] [--out gpu_check.json] [--device cuda|cpu] [--steps machine,linear]
-    python benchmarks/gpu_check.py --table gpu_check.json
+    python benchmarks/gpu_check.py --table gpu_check.json [--into docs/gpu.md]
 
 Needs PyTorch, NumPy, protobuf, lmdb, h5py, OpenCV and what foolcaffe imports; everything else is made on the spot. The
 most valuable comes first; what does not fit into the minutes is skipped, and said. On a CPU the same list runs small.
@@ -16,6 +16,7 @@ import os
 import sys
 from pathlib import Path
 
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests" / "parity")]
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "python"), os.environ.get("PYTHONPATH", "")]))
@@ -47,9 +48,18 @@ def main() -> int:
     parser.add_argument("--device", choices=["cuda", "cpu"], help="default: a GPU where PyTorch sees one")
     parser.add_argument("--steps", default=",".join(names), help=f"of {', '.join(names)}; the first ones count first")
     parser.add_argument("--table", type=Path, metavar="JSON", help="print an earlier check as Markdown, and end")
+    parser.add_argument("--into", type=Path, metavar="MARKDOWN", help="put it between this file's two marks instead")
     options = parser.parse_args()
     if options.table is not None:
-        print(table(json.loads(options.table.read_text())))
+        text = table(json.loads(options.table.read_text()))
+        if options.into is None:
+            print(text)
+        else:
+            before, _, rest = options.into.read_text().partition(BEGIN)
+            _, _, after = rest.partition(END)
+            if not rest or END not in rest:
+                parser.error(f"{options.into} has no lines {BEGIN!r} and {END!r}")
+            options.into.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
         return 0
     wanted = options.steps.split(",")
     if unknown := [name for name in wanted if name not in names]:

@@ -19,8 +19,8 @@ except (AttributeError, RuntimeError):  # another processor, or a build without 
     _linear = None
 
 _wide: Any = getattr(torch.ops.aten.mm, "dtype_out", None)
-"""bfloat16 products written as float32: without it they are written as bfloat16, rounded, and then copied."""
-_bfloat16 = False
+"""bfloat16 products written as float32; without it, or on a GPU before Ampere, they are rounded, and then copied."""
+_bfloat16 = _writes_wide = False
 
 
 def precision() -> tuple[Any, ...]:
@@ -37,8 +37,10 @@ def set_precision(name: str) -> None:
 
     Data, parameters and updates are float32 in each.
     """
-    global _bfloat16
+    global _bfloat16, _writes_wide
     _bfloat16 = name == "bf16"
+    if _bfloat16 and _wide is not None and torch.version.hip is None and torch.cuda.is_available():
+        _writes_wide = torch.cuda.get_device_capability() >= (8, 0)
     torch.backends.cuda.matmul.allow_tf32 = name != "float32"
     torch.backends.cudnn.allow_tf32 = name != "float32"
 
@@ -74,7 +76,7 @@ def mm(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, bias: torch.Tensor |
 
 
 def _bfloat16_product(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
-    if _wide is not None and a.device.type == "cuda":
+    if _writes_wide and a.device.type == "cuda":
         _wide(a.bfloat16(), b.bfloat16(), torch.float32, out=out)
     else:
         out.copy_(a.bfloat16() @ b.bfloat16())

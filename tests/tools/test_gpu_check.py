@@ -90,6 +90,15 @@ def test_the_table_is_made_of_the_file(report: dict[str, Any], tmp_path: Path) -
     assert "**zoo: failed**, it was ended" in succeeds(run("--table", file))
 
 
+def test_the_page_is_made_of_the_stored_check(tmp_path: Path) -> None:
+    page = tmp_path / "gpu.md"
+    page.write_text((ROOT / "docs" / "gpu.md").read_text())
+    succeeds(run("--table", ROOT / "benchmarks" / "results" / "gpu_h100.json", "--into", page))
+    assert page.read_text() == (ROOT / "docs" / "gpu.md").read_text()
+    page.write_text("no marks")
+    assert run("--table", ROOT / "benchmarks" / "results" / "gpu_h100.json", "--into", page).returncode == 2
+
+
 FAULTS = """
 import json, os, sys, time
 from pathlib import Path
