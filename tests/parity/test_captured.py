@@ -22,6 +22,7 @@ from torchcaffe import captured, common, matmul
 from torchcaffe.captured import CapturedStep
 from torchcaffe.data import resident
 from torchcaffe.layers.registry import LAYERS
+from torchcaffe.solvers import fused
 from torchcaffe.solvers.registry import make_solver
 
 BATCH = 6
@@ -253,6 +254,22 @@ def test_memory_that_moves_at_every_step_ends_the_tries() -> None:
     assert machine.captures == 8
     assert machine.replays == 8
     same(ours, train(make(LINEAR, recorded=False)[0], 60))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"type": "Nesterov"}, {"regularization_type": "L1"}, {"iter_size": 2}], ids=str
+)
+def test_updates_together_are_the_single_ones(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = train(make(CONVOLVED, recorded=False, **options)[0], 6)
+    calls = []
+    really = fused.momentum_steps
+    monkeypatch.setattr(
+        fused, "momentum_steps", lambda triples, *rest: calls.append(len(triples)) or really(triples, *rest)
+    )
+    monkeypatch.setattr(fused, "TOGETHER", ("cpu",))
+    same(train(make(CONVOLVED, recorded=False, **options)[0], 6), alone)
+    # weights and biases of three layers, and the three statistics of BatchNorm, which do not learn
+    assert calls == ([] if "type" in options else [6, 3] * 6)
 
 
 DROPPED = LINEAR + 'layer { name: "drop" type: "Dropout" bottom: "fc" top: "drop" }'
