@@ -49,7 +49,7 @@ def run(context: Context) -> str:
         captured.set_enabled(False)
         solver.step(min(20, sizes.steps))
         found["eager_ms"] = statistics.median(step_ms(solver.step, sizes.steps, device)[0] for _ in range(3))
-        captured.set_enabled(True)
+        context.use(precision)
         found.update(floor(context, precision))
         found["over_floor"] = found["ms"] / found["floor_ms"]
         loss = solver.smoothed_loss

@@ -121,7 +121,7 @@ def zoo_solver(folder: Path, name: str, batch: int) -> Any:
         f'data_param {{ source: "made" backend: LMDB batch_size: {batch} }} }}'
     )
     text = re.sub(r'weight_filler \{ type: "\w+" \}', 'weight_filler { type: "constant" }', builder.text)
-    param = caffe_pb2.SolverParameter(base_lr=0.01, lr_policy="fixed", momentum=0.9, weight_decay=5e-4, random_seed=1)
+    param = caffe_pb2.SolverParameter(base_lr=0.001, lr_policy="fixed", momentum=0.9, weight_decay=5e-4, random_seed=1)
     solver = quiet_solver(param, text_format.Parse(data + text, caffe_pb2.NetParameter()), folder)
     torch.manual_seed(1)
     for layer in solver.net.layers:

@@ -28,7 +28,7 @@ def precision() -> tuple[Any, ...]:
     gpu: Any = torch.backends.cuda.matmul
     cudnn: Any = torch.backends.cudnn
     if hasattr(gpu, "fp32_precision"):  # reading allow_tf32 is an error where a program has set this
-        return _bfloat16, gpu.fp32_precision, cudnn.conv.fp32_precision
+        return _bfloat16, gpu.fp32_precision, getattr(getattr(cudnn, "conv", None), "fp32_precision", None)
     return _bfloat16, gpu.allow_tf32, cudnn.allow_tf32
 
 

@@ -95,8 +95,6 @@ def test_the_page_is_made_of_the_stored_check(tmp_path: Path) -> None:
     page.write_text((ROOT / "docs" / "gpu.md").read_text())
     succeeds(run("--table", ROOT / "benchmarks" / "results" / "gpu_h100.json", "--into", page))
     assert page.read_text() == (ROOT / "docs" / "gpu.md").read_text()
-    page.write_text("no marks")
-    assert run("--table", ROOT / "benchmarks" / "results" / "gpu_h100.json", "--into", page).returncode == 2
 
 
 FAULTS = """
