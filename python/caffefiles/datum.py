@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any, Callable, NamedTuple
 
 import numpy as np
@@ -59,8 +58,7 @@ def parse_datum(value: bytes | memoryview, where: str = "the record") -> Any:
         datum.ParseFromString(bytes(value))
     except (DecodeError, ValueError, SystemError) as error:
         raise CaffeError(
-            f"{where} is no Datum, or is cut short: {error}",
-            "the database is damaged, or of another kind",
+            f"{where} is no Datum, or is cut short: {error}", "the database is damaged, or of another kind"
         ) from None
     return datum
 
@@ -104,7 +102,7 @@ class DatumLMDB:
     def __enter__(self) -> DatumLMDB:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Nothing is kept open but a file, which closes itself."""
 
     def __iter__(self) -> Iterator[Record]:

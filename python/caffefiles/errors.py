@@ -60,7 +60,7 @@ def optional(package: str, what: str, install: str = "") -> Any:
 def os_error_message(error: OSError) -> str:
     """One sentence for an operating system's refusal, naming the file and, where it can be told, the cause."""
     where = f" {os.fspath(error.filename)!r}" if isinstance(error.filename, (str, os.PathLike)) else ""
-    said = {
+    cause = {
         errno.ENOSPC: "the disk is full; nothing finished was lost, make room and run it again",
         errno.EDQUOT: "the disk quota is used up; make room and run it again",
         errno.EFBIG: "the file would exceed the size limit (ulimit -f); raise it and run it again",
@@ -72,4 +72,4 @@ def os_error_message(error: OSError) -> str:
         errno.EISDIR: "is a folder, a file was expected",
         errno.ENOTDIR: "is not a folder",
     }.get(error.errno or 0, error.strerror or str(error))
-    return f"cannot use{where}: {said}" if where else said
+    return f"cannot use{where}: {cause}" if where else cause

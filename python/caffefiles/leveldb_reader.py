@@ -34,8 +34,8 @@ def plyvel() -> Any:
 
 def reason(error: Exception) -> str:
     """What plyvel's exception says: it holds bytes."""
-    said = error.args[0] if error.args else error
-    return said.decode("utf-8", "backslashreplace") if isinstance(said, bytes) else str(said)
+    text = error.args[0] if error.args else error
+    return text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else str(text)
 
 
 class LevelDbReader:
@@ -69,7 +69,7 @@ class LevelDbReader:
             for file in (manifest, *sorted(Path(links).glob("*.log"))):
                 if file.is_file():
                     self._check_log(file)
-            # without paranoid_checks a damaged log's records would be left out, and nothing said
+            # without paranoid_checks a damaged log's records would be left out, and nothing reason
             self._db: Any = self._plyvel.DB(links, paranoid_checks=True, max_open_files=100)
         except BaseException as error:
             shutil.rmtree(links)
@@ -108,9 +108,9 @@ class LevelDbReader:
         while True:
             yield from self.once()
 
-    def _damaged(self, said: str) -> CaffeError:
-        said = said.replace(self._links, self.path).strip(": ")
-        return CaffeError(f"the LevelDB {self.path!r} is damaged: {said}", "build it again")
+    def _damaged(self, reason: str) -> CaffeError:
+        reason = reason.replace(self._links, self.path).strip(": ")
+        return CaffeError(f"the LevelDB {self.path!r} is damaged: {reason}", "build it again")
 
     def _check_log(self, file: Path) -> None:
         """Refuse a log that is cut short: LevelDB takes that for the writer's death and leaves the last records out."""

@@ -34,7 +34,7 @@ class Damaged(Exception):
 class _Leaf(NamedTuple):
     page: bytes
     at: list[int]
-    """Where each node begins."""
+    """The offset at which each node begins."""
     key: list[int]
     """The length of each key."""
     big: list[bool]

@@ -5,7 +5,6 @@ The post: "increasing the regularization strength … is more resistant to fooli
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -19,7 +18,7 @@ from foolcaffe import engine
 from foolcaffe.attacks import METHODS, Criterion, method
 from foolcaffe.errors import FoolCaffeError, run_cli
 from foolcaffe.images import BgrPixels, Rgb8, write_png
-from foolcaffe.options import shared
+from foolcaffe.options import command_line
 from foolcaffe.progress import Progress
 from foolcaffe.trained import TrainedModel, find_trained
 from foolcaffe.verify import verify
@@ -89,9 +88,7 @@ def difficulty(
 
 def main(arguments: list[str]) -> int:
     """Parse, measure, print a line a model."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.difficulty", parents=[shared("seed", "json", "quiet", seed=11)], description=__doc__
-    )
+    parser = command_line("foolcaffe.difficulty", __doc__, "seed json quiet", seed=11)
     parser.add_argument(
         "--model", action="append", help="build/<dataset>/<model>, or its name; may be given several times"
     )

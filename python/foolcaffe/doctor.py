@@ -22,7 +22,7 @@ import foolcaffe
 from foolcaffe import engine, gpu
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, run_cli
-from foolcaffe.options import shared
+from foolcaffe.options import command_line
 
 OK, NOTE, BAD = "ok", "note", "BAD"
 PACKAGES = {
@@ -57,12 +57,12 @@ class Finding:
 
     state: str
     what: str
-    said: str
+    message: str
     todo: str = ""
 
     def __str__(self) -> str:
         todo = "".join(f"\n{'':19}→ {line}" for line in self.todo.splitlines())
-        return f"{self.state:>4}  {self.what:<12} {self.said}{todo}"
+        return f"{self.state:>4}  {self.what:<12} {self.message}{todo}"
 
 
 def examine(dataset: str, images: str, asked_gpu: str) -> list[Finding]:
@@ -102,7 +102,7 @@ def find_engines() -> tuple[list[Finding], Path | None, str]:
     why: dict[str, str] = {}
     for name, code in probes.items():
         for python in pythons:
-            done = _python(python, "-c", code)
+            done = _run([str(python), "-c", code])
             if done.returncode == 0:
                 there[name] = python, done.stdout.strip()
                 break
@@ -112,10 +112,10 @@ def find_engines() -> tuple[list[Finding], Path | None, str]:
     for name in probes:
         label = f"engine {name}"
         if name in there:
-            python, said = there[name]
+            python, message = there[name]
             source = python.parents[1] / "SOURCE"
             origin = f" ({source.read_text('utf-8').splitlines()[0]})" if name == "caffe" and source.is_file() else ""
-            found.append(Finding(OK, label, f"{said}{origin}, {python}" + (", in use" if name == use else "")))
+            found.append(Finding(OK, label, f"{message}{origin}, {python}" + (", in use" if name == use else "")))
         else:
             bad = name == wanted or not there
             found.append(Finding(BAD if bad else NOTE, label, f"not here: {why.get(name, 'no Python')}", ways[name]))
@@ -131,14 +131,14 @@ def find_packages(python: Path) -> Finding:
         "    except Exception as e: out[name] = None\n"
         "print(json.dumps(['.'.join(map(str, sys.version_info[:3])), out]))"
     )
-    done = _python(python, "-c", code)
+    done = _run([str(python), "-c", code])
     if done.returncode != 0:
         return Finding(BAD, "packages", _last(done.stderr))
     version, versions = json.loads(done.stdout.splitlines()[-1])
     missing = [name for name, there in versions.items() if there is None]
-    said = f"Python {version}, " + ", ".join(f"{name} {v or 'MISSING'}" for name, v in versions.items())
+    message = f"Python {version}, " + ", ".join(f"{name} {v or 'MISSING'}" for name, v in versions.items())
     return Finding(
-        BAD if missing else OK, "packages", said, "`make .venv`, or pip install foolcaffe" if missing else ""
+        BAD if missing else OK, "packages", message, "`make .venv`, or pip install foolcaffe" if missing else ""
     )
 
 
@@ -179,15 +179,15 @@ def find_gpus(python: Path, name: str, command: list[str], asked: str) -> list[F
         return [Finding(BAD if needed else NOTE, "GPU", "no NVIDIA driver here: training is on the CPU", todo)]
     found = []
     for one in gpus:
-        said = f"{one.index}: {one.name}, {one.memory_mib} MiB, {one.free_mib} free, driver {one.driver}"
-        found.append(Finding(OK, "GPU", said + (f", compute capability {one.capability}" if one.capability else "")))
+        message = f"{one.index}: {one.name}, {one.memory_mib} MiB, {one.free_mib} free, driver {one.driver}"
+        found.append(Finding(OK, "GPU", message + (f", compute capability {one.capability}" if one.capability else "")))
     if not gpus:
         found.append(Finding(NOTE, "GPU", "a driver is loaded, but nvidia-smi lists no GPU"))
     ids = [int(part) for part in asked.split(",") if part.isdigit()] or [one.index for one in gpus] or [0]
     for device in ids:
-        said = gpu.why_not(command, device) if command else "caffe does not start"
-        if said:
-            cause, hint = gpu.explain(said) or (said, "nvidia-smi must list the GPU; or use the CPU: GPU=cpu")
+        message = gpu.why_not(command, device) if command else "caffe does not start"
+        if message:
+            cause, hint = gpu.explain(message) or (message, "nvidia-smi must list the GPU; or use the CPU: GPU=cpu")
             found.append(Finding(BAD if needed else NOTE, f"use of GPU {device}", cause, hint))
         elif asked != "cpu":
             found.append(product(python, name, device))
@@ -198,13 +198,14 @@ def product(python: Path, name: str, device: int | None) -> Finding:
     """Whether the engine's product on GPU ``device`` (None: the CPU) is right: in a process, for Caffe aborts."""
     where = "CPU" if device is None else f"GPU {device}"
     argument = "cpu" if device is None else str(device)
-    environment = {"FOOLCAFFE_ENGINE": name, "GLOG_minloglevel": "2", "FOOLCAFFE_ENTERED": "1"}
-    done = _run([str(python), "-m", "foolcaffe.doctor", "--product", argument], 300, environment)
+    command = [str(python), "-m", "foolcaffe.doctor", "--product", argument]
+    done = _run(command, 300, FOOLCAFFE_ENGINE=name, FOOLCAFFE_ENTERED="1")
     if done.returncode == 0:
         return Finding(OK, "product", f"{where}: {_last(done.stdout)}")
-    said = _last(done.stderr, fatal=True)
-    cause, hint = (gpu.explain(done.stderr) if device is not None else None) or (said, "")
-    return Finding(BAD, "product", f"{where}: {cause}", "\n".join(filter(None, [hint, said if cause != said else ""])))
+    message = _last(done.stderr, fatal=True)
+    cause, hint = (gpu.explain(done.stderr) if device is not None else None) or (message, "")
+    todo = "\n".join(filter(None, [hint, message if cause != message else ""]))
+    return Finding(BAD, "product", f"{where}: {cause}", todo)
 
 
 def multiply(device: int | None) -> float:
@@ -276,9 +277,9 @@ def find_room(dataset: str, images: str) -> list[Finding]:
             continue
         free = shutil.disk_usage(at).free >> 20
         asked = sum(need.values()) if shared else mib
-        said = f"{folder}: {free} MiB free, about {asked} needed for {dataset}"
+        message = f"{folder}: {free} MiB free, about {asked} needed for {dataset}"
         todo = f"make room, or let {folder} be a link to a folder on a larger disk"
-        found.append(Finding(OK, "room", said) if free >= asked else Finding(BAD, "room", said, todo))
+        found.append(Finding(OK, "room", message) if free >= asked else Finding(BAD, "room", message, todo))
         if shared:
             break
     return found
@@ -294,15 +295,8 @@ def _existing(folder: Path) -> Path:
     return folder.resolve()
 
 
-def _python(python: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return _run([str(python), *arguments])
-
-
-def _run(
-    command: list[str], timeout: int = 120, changes: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    environment = engine.child_environment(**{"GLOG_minloglevel": "2", **(changes or {})})
-    return gpu.run_program(command, timeout, environment)
+def _run(command: list[str], timeout: int = 120, **changes: str) -> subprocess.CompletedProcess[str]:
+    return gpu.run_program(command, timeout, engine.child_environment(GLOG_minloglevel="2", **changes))
 
 
 def _last(text: str, fatal: bool = False) -> str:
@@ -314,9 +308,7 @@ def _last(text: str, fatal: bool = False) -> str:
 
 def main(arguments: list[str]) -> int:
     """Parse, look, say."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.doctor", parents=[shared("gpu", "json")], description=__doc__
-    )
+    parser = command_line("foolcaffe.doctor", __doc__, "gpu json")
     parser.add_argument("--dataset", choices=sorted(IMAGES), default="demo", help="that there must be room for")
     parser.add_argument("--images", default="", metavar="DIR", help="where its images are")
     parser.add_argument("--quiet", action="store_true", help="only what is BAD")

@@ -6,14 +6,7 @@ import os
 import sys
 from typing import Callable
 
-from caffefiles.errors import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_USAGE,
-    CaffeError,
-    nearest,
-    os_error_message,
-)
+from caffefiles.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CaffeError, nearest, os_error_message
 
 __all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_USAGE", "FoolCaffeError", "nearest", "os_error_message", "run_cli"]
 

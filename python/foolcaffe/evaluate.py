@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from caffefiles.datum import DatumLMDB
 from foolcaffe import engine
 from foolcaffe.classifier import Classifier
 from foolcaffe.errors import FoolCaffeError, run_cli
-from foolcaffe.options import shared
+from foolcaffe.options import command_line
 from foolcaffe.progress import Progress
 from foolcaffe.trained import find_trained
 
@@ -26,7 +25,8 @@ BATCH = 250
 class Evaluation:
     """Counts over ``images`` validation images; ``confusions`` is (true id, predicted id) → how often, wrong ones only.
 
-    ``predictions`` counts how often each class is predicted.
+    ``predictions`` counts how often each class is predicted; ``hits`` has for each image, in the
+    LMDB's order, "1" if the best class is its label, else "0".
     """
 
     images: int
@@ -35,6 +35,7 @@ class Evaluation:
     top5: int
     confusions: Counter[tuple[int, int]]
     predictions: Counter[int]
+    hits: str
 
 
 def evaluate(net: Classifier, database: Path, quiet: bool = False) -> Evaluation:
@@ -42,9 +43,10 @@ def evaluate(net: Classifier, database: Path, quiet: bool = False) -> Evaluation
     Caffe's Accuracy layer counts it.
 
     Raises:
-        FoolCaffeError: a record that does not fit the net, or a label that it has not.
+        FoolCaffeError: a record's shape does not fit the net, or its label is not one of the net's classes.
     """
     top1 = top5 = images = 0
+    hits = ""
     confusions: Counter[tuple[int, int]] = Counter()
     predictions: Counter[int] = Counter()
     with DatumLMDB(database) as records, Progress(len(records), "images", "evaluate", quiet) as progress:
@@ -63,19 +65,16 @@ def evaluate(net: Classifier, database: Path, quiet: bool = False) -> Evaluation
             top5 += int((reached < 5).sum())
             best = scores.argmax(axis=1)
             predictions.update(best.tolist())
+            hits += "".join("01"[hit] for hit in (best == truth).tolist())
             confusions.update((int(t), int(b)) for t, b in zip(truth, best) if t != b)
             images += len(batch)
             progress.advance(len(batch))
-    return Evaluation(images, net.classes, top1, top5, confusions, predictions)
+    return Evaluation(images, net.classes, top1, top5, confusions, predictions, hits)
 
 
 def main(arguments: list[str]) -> int:
     """Parse, evaluate, print."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.evaluate",
-        parents=[shared("model", "weights", "mean", "device", "json", "quiet")],
-        description=__doc__,
-    )
+    parser = command_line("foolcaffe.evaluate", __doc__, "model weights mean device json quiet")
     parser.add_argument("--lmdb", type=Path, help="another LMDB than the dataset's val_lmdb")
     options = parser.parse_args(arguments)
     engine.quiet = options.quiet

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from foolcaffe.attacks.base import Result
 from foolcaffe.classes import Synsets
 from foolcaffe.images import BgrPixels, Rgb8
 from foolcaffe.style import BLUE, GREY, ORANGE, save, styled
@@ -109,37 +110,34 @@ class FoolingRow:
     """One row: the start, the factor, the direction, the fooling image.
 
     Attributes:
-        start: the start image.
-        direction: channels × height × width, BGR: what was added, up to the factor.
-        direction_name: under the middle picture.
-        factor: what the direction was multiplied by; None if it was added as it is.
-        image: the fooling image.
+        result: of the attack.
+        direction_name: above the middle picture: what was added, up to the factor.
         before, after: best classes of start and result, from :func:`top`.
         target: the wanted class's id, drawn in its own colour.
-        change: under the result: how large the change is.
     """
 
-    start: Rgb8
-    direction: npt.NDArray[np.float32]
+    result: Result
     direction_name: str
-    factor: float | None
-    image: Rgb8
     before: list[tuple[int, str, float]]
     after: list[tuple[int, str, float]]
     target: int
-    change: str
+
+    @property
+    def factor(self) -> float | None:
+        """What the direction was multiplied by; None if it was added as it is."""
+        return self.result.factor if self.result.direction is not None else None
 
     def largest(self) -> float:
         """The change, in grey levels, that the direction's picture shows at full contrast."""
         factor = 1.0 if self.factor is None else abs(self.factor)
-        return factor * float(np.percentile(np.abs(self.direction), TEMPLATE_PERCENTILE))
+        return factor * float(np.percentile(np.abs(self.result.added), TEMPLATE_PERCENTILE))
 
     def draw(self, axes: list[Axes]) -> None:
         """Draw into five axes: start, sign, template, sign, result."""
-        _picture(axes[0], self.start, "start")
+        _picture(axes[0], self.result.start, "start")
         _classes(axes[0], self.before, self.target)
         _sign(axes[1], "+" if self.factor is None else f"+ {_factor(self.factor)} ×")
-        _picture(axes[2], template_image(self.direction), self.direction_name)
+        _picture(axes[2], template_image(self.result.added), self.direction_name)
         axes[2].text(
             0.5,
             -0.06,
@@ -152,7 +150,8 @@ class FoolingRow:
             color=GREY,
         )
         _sign(axes[3], "=")
-        _picture(axes[4], self.image, self.change)
+        mean = self.result.distances.mean
+        _picture(axes[4], self.result.image, f"mean change {mean:{'.0f' if mean >= 10 else '.2g'}} of 255")
         _classes(axes[4], self.after, self.target)
 
 

@@ -22,7 +22,7 @@ from foolcaffe.errors import EXIT_FAILED, FoolCaffeError, run_cli
 from foolcaffe.figures import FoolingRow, fooling_figure, percent, target_sheet
 from foolcaffe.fooling import Setup, fool, row, save, summary
 from foolcaffe.images import Rgb8
-from foolcaffe.options import shared
+from foolcaffe.options import command_line
 from foolcaffe.progress import Progress
 from foolcaffe.trained import find_trained
 
@@ -31,12 +31,8 @@ NAMED = 4
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.fool",
-        parents=[shared("model", "weights", "mean", "seed", "device", "json", "quiet")],
-        description=__doc__,
-        epilog="exit code: 0 fooled, 1 not possible, 2 wrong usage",
-    )
+    codes = "exit code: 0 fooled, 1 not possible, 2 wrong usage"
+    parser = command_line("foolcaffe.fool", __doc__, "model weights mean seed device json quiet", codes)
     parser.add_argument(
         "--class",
         dest="targets",

@@ -157,7 +157,7 @@ def save(setup: Setup, fooled: Fooled) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _hashes(model: TrainedModel) -> dict[str, str]:
-    """Of the model's files; they do not change while a command runs."""
+    """Return the hashes of the model's files, which do not change while a command runs."""
     mean = {"mean": sha256(model.mean)} if model.mean else {}
     return {"weights": sha256(model.weights), "deploy": sha256(model.deploy), **mean}
 
@@ -189,18 +189,11 @@ def row(setup: Setup, fooled: Fooled) -> FoolingRow:
     side = "towards" if targeted else "away from"
     name = synsets[fooled.criterion.sought].name
     template = f"{name} {'template' if setup.net.linear else 'gradient'}"
-    named = {
-        "gradient": template if targeted else f"minus the {template}",
-        "sign": f"sign {side} {name}",
-    }
+    named = {"gradient": template if targeted else f"minus the {template}", "sign": f"sign {side} {name}"}
     return FoolingRow(
-        start=result.start,
-        direction=result.added,
-        direction_name=named.get(setup.method_name, "change"),
-        factor=result.factor if result.direction is not None else None,
-        image=result.image,
+        result,
+        named.get(setup.method_name, "change"),
         before=top(setup.before, synsets),
         after=top(verdict.probabilities, synsets),
         target=fooled.reached,
-        change=f"mean change {verdict.distances.mean:{'.0f' if verdict.distances.mean >= 10 else '.2g'}} of 255",
     )

@@ -88,14 +88,14 @@ _TROUBLE: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def explain(said: str) -> tuple[str, str] | None:
+def explain(words: str) -> tuple[str, str] | None:
     """The cause and the way out behind an engine's words: (message, hint), or None if they tell of no GPU trouble.
 
     Args:
-        said: the text of a failed check, ``Check failed: error == cudaSuccess (2 vs. 0)  out of memory`` say.
+        words: the text of a failed check, ``Check failed: error == cudaSuccess (2 vs. 0)  out of memory`` say.
     """
     for pattern, cause, hint in _TROUBLE:
-        if re.search(pattern, said, re.IGNORECASE):
+        if re.search(pattern, words, re.IGNORECASE):
             return cause, hint
     return None
 
@@ -191,11 +191,11 @@ def choose(caffe_command: list[str], asked: str) -> str:
             _NO_DRIVER,
         )
     for device in [int(part) for part in ids] or [0]:
-        said = why_not(caffe_command, device)
-        if not said:
+        reason = why_not(caffe_command, device)
+        if not reason:
             continue
-        unknown = (f"Caffe cannot use it: {said}", "`make doctor` says more; or use the CPU: GPU=cpu")
-        cause, hint = explain(said) or unknown
+        unknown = (f"Caffe cannot use it: {reason}", "`make doctor` says more; or use the CPU: GPU=cpu")
+        cause, hint = explain(reason) or unknown
         if asked != "auto":
             raise FoolCaffeError(f"--gpu {asked}: GPU {device}: {cause}", hint)
         print(f"not on the GPU that is here: {cause}", file=sys.stderr)

@@ -6,7 +6,6 @@ ILSVRC. The training list is shuffled with a seed, for ``convert_imageset --shuf
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import re
@@ -19,7 +18,9 @@ import numpy as np
 
 from caffefiles import listfile
 from caffefiles.files import write_text
+from foolcaffe.datasets import labels, names
 from foolcaffe.errors import FoolCaffeError, run_cli
+from foolcaffe.options import command_line
 
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 
@@ -39,7 +40,7 @@ def scan(root: Path, seed: int = 1) -> Lists:
     Training images: ``train/<wnid>/…`` at any depth. Validation images: ``val/<wnid>/…``; or ``val/*`` with
     ``val.txt`` (Caffe's: ``<file> <id>``) beside; or ``val/images/*`` with ``val/val_annotations.txt``
     (Tiny ImageNet's).
-    Names: ``synset_words.txt`` or ``words.txt`` in the root, else the wnid.
+    Names: ``synset_words.txt``, ``words.txt`` or another of :data:`names.OWN` in the root, else the wnid.
 
     Args:
         root: the dataset's folder.
@@ -54,7 +55,7 @@ def scan(root: Path, seed: int = 1) -> Lists:
     if not folders:
         raise FoolCaffeError(f"no classes in {root}/train", "expected: train/<wnid>/<images>, val/<wnid>/<images>")
     ids = {wnid: i for i, wnid in enumerate(folders)}
-    train = [(path, ids[w]) for w in folders for path in _images(root, root / "train" / w)]
+    train = [(path, ids[w]) for w in folders for path in _of_class(root / "train", w)]
     empty = sorted(set(range(len(ids))) - {label for _, label in train})
     if empty:
         raise FoolCaffeError(
@@ -65,7 +66,9 @@ def scan(root: Path, seed: int = 1) -> Lists:
     if not val:
         raise FoolCaffeError(f"no validation images in {root}/val")
     random.Random(seed).shuffle(train)
-    return Lists(train, val, _names(root, folders))
+    file = names.of(root)
+    words = names.read(file) if file else {}
+    return Lists(train, val, [(w, words.get(w, w)) for w in folders])
 
 
 def read_list(path: Path, classes: int | None = None) -> Iterator[tuple[str, int]]:
@@ -93,9 +96,22 @@ def read_list(path: Path, classes: int | None = None) -> Iterator[tuple[str, int
         raise FoolCaffeError(f"{path}:{number}: {reason}", "a path may be listed once: remove the line")
 
 
-def _images(root: Path, folder: Path) -> list[str]:
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    return [listable(p.relative_to(root).as_posix()) for p in found]
+def images_in(folder: str | Path) -> Iterator[str]:
+    """The paths of the image files below a folder, relative to it, in no particular order.
+
+    Raises:
+        FoolCaffeError: a name has a line break, which no list can carry.
+    """
+    for inner, _, files in os.walk(folder):
+        for name in files:
+            path = f"{inner}/{name}"
+            if is_image(name) and os.path.isfile(path):  # noqa: PTH113 - a million Paths take seconds
+                yield listable(os.path.relpath(path, folder))
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name ends as those of images do."""
+    return Path(name).suffix.lower() in SUFFIXES
 
 
 def listable(path: str) -> str:
@@ -109,76 +125,47 @@ def listable(path: str) -> str:
     return path
 
 
+def _of_class(folder: Path, wnid: str) -> list[str]:
+    """Its images, in the order of their paths' parts."""
+    found = sorted(images_in(folder / wnid), key=lambda path: path.split("/"))
+    return [f"{folder.name}/{listable(wnid)}/{path}" for path in found]
+
+
 def _validation(root: Path, ids: dict[str, int]) -> list[tuple[str, int]]:
     folder = root / "val"
-    annotations = folder / "val_annotations.txt"
-    if annotations.exists():
-        rows = []
-        for number, line in _lines(annotations):
-            name, tab, rest = line.partition("\t")
-            if not tab:
-                raise FoolCaffeError(f"{annotations}:{number}: no tab", "expected '<file><tab><wnid>…'")
-            rows.append(
-                (_existing(root, f"val/images/{name}", annotations), _id(ids, rest.split("\t")[0], annotations))
-            )
-        return rows
     if not folder.is_dir():
         raise FoolCaffeError(f"no validation images: {folder} is not there")
-    if any(p.is_dir() for p in folder.iterdir()):
-        strange = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name not in ids)
-        if strange:
-            raise FoolCaffeError(f"{folder}/{strange[0]} is a class that {root}/train has not")
-        return [(path, ids[w]) for w in ids if (folder / w).is_dir() for path in _images(root, folder / w)]
-    listing = root / "val.txt"
+    listing, inner = folder / "val_annotations.txt", "val/images"
+    if not listing.exists():
+        classes = sorted(p.name for p in folder.iterdir() if p.is_dir())
+        if strange := [name for name in classes if name not in ids]:
+            raise FoolCaffeError(f"{folder}/{strange[0]} is a class that is not in {root}/train")
+        if classes:
+            return [(path, ids[wnid]) for wnid in classes for path in _of_class(folder, wnid)]
+        listing, inner = root / "val.txt", "val"
     if not listing.exists():
         raise FoolCaffeError(
             f"{folder} is flat and {listing} is not there, so the labels are unknown",
             "put Caffe's val.txt beside it, or sort the images into val/<wnid>/",
         )
     pairs = []
-    for number, line in _lines(listing):
-        name, _, label = line.rstrip().rpartition(" ")
-        if not name or not re.fullmatch("[0-9]+", label) or int(label) >= len(ids):
-            raise FoolCaffeError(f"{listing}:{number}: expected '<file> <id>' with an id of 0..{len(ids) - 1}")
-        pairs.append((_existing(root, f"val/{name}", listing), int(label)))
+    for number, name, label in labels.rows(listing):
+        path = listable(f"{inner}/{name}")
+        if not (root / path).is_file():
+            raise FoolCaffeError(f"{listing}:{number} names {path}, which is not there")
+        index = ids.get(label, -1) if isinstance(label, str) else label
+        if not 0 <= index < len(ids):
+            raise FoolCaffeError(
+                f"{listing}:{number}: {name} is of class {label}, which is not in train/",
+                f"expected the name of a folder in train/, or an id of 0..{len(ids) - 1}",
+            )
+        pairs.append((path, index))
     return pairs
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a file of labels that are not blank, with their numbers."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise FoolCaffeError(
-            f"{path} is not UTF-8 text: byte {error.start}", "save it as UTF-8, or is it another kind of file?"
-        ) from None
-    return ((number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip())
-
-
-def _existing(root: Path, path: str, source: Path) -> str:
-    if not (root / path).is_file():
-        raise FoolCaffeError(f"{source} names {path}, which is not there")
-    return listable(path)
-
-
-def _id(ids: dict[str, int], wnid: str, source: Path) -> int:
-    if wnid not in ids:
-        raise FoolCaffeError(f"{source} names the class {wnid}, which train/ has not")
-    return ids[wnid]
-
-
-def _names(root: Path, folders: list[str]) -> list[tuple[str, str]]:
-    for name, separator in (("synset_words.txt", " "), ("words.txt", "\t")):
-        if (root / name).exists():
-            lines = (root / name).read_text(encoding="utf-8").splitlines()
-            words = dict(line.strip().split(separator, 1) for line in lines if separator in line.strip())
-            return [(w, words.get(w, w)) for w in folders]
-    return [(w, w) for w in folders]
 
 
 def main(arguments: list[str]) -> int:
     """Parse, scan, write."""
-    parser = argparse.ArgumentParser(prog="python -m foolcaffe.lists", description=__doc__)
+    parser = command_line("foolcaffe.lists", __doc__)
     parser.add_argument("root", nargs="?", type=Path, metavar="ROOT", help="the dataset's folder")
     parser.add_argument(
         "out", nargs="?", type=Path, metavar="OUT", help="where train.txt, val.txt, synset_words.txt go"

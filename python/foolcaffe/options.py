@@ -31,3 +31,24 @@ def shared(*names: str, **defaults: Any) -> argparse.ArgumentParser:
         parser.add_argument("--gpu" if name == "device" else f"--{name}", **_OPTIONS[name])
     parser.set_defaults(**defaults)
     return parser
+
+
+def command_line(
+    module: str, description: str | None, names: str = "", epilog: str | None = None, **defaults: Any
+) -> argparse.ArgumentParser:
+    """Return the parser of ``python -m <module>``, with some of the shared options.
+
+    Args:
+        module: its name.
+        description: the first lines of its help, usually ``__doc__``; printed with its own line breaks.
+        names: of the shared options, with spaces between.
+        epilog: the last lines.
+        defaults: as for :func:`shared`.
+    """
+    return argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[shared(*names.split(), **defaults)],
+    )

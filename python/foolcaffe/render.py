@@ -6,7 +6,6 @@ and in what is asked for here. A folder that was trained in is not rendered othe
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from foolcaffe import engine, gpu
 from foolcaffe.classes import read_synsets
 from foolcaffe.engine import MODELS, ROOT
 from foolcaffe.errors import FoolCaffeError, nearest, run_cli
-from foolcaffe.options import shared
+from foolcaffe.options import command_line
 
 IMAGENET_IMAGES = 1_281_167
 """A model's solver is for as many images; another dataset gets as many epochs (the linear ones: 10),"""
@@ -132,7 +131,7 @@ def _check(overrides: Overrides) -> None:
 
 
 def _differences(out: Path, rendered: dict[str, Any], scores: str) -> str:
-    """In what the files in ``out`` differ from the messages, for people; empty if in the solver's mode at most."""
+    """Say in what the files in ``out`` differ from the messages; empty if only the solver's mode differs."""
     there = {
         name: read_text(out / f"{name}.prototxt", type(message)(), "prototxt") for name, message in rendered.items()
     }
@@ -202,12 +201,7 @@ def find_model(text: str) -> Path:
 
 def main(arguments: list[str]) -> int:
     """Parse, render."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.render",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[shared("gpu")],
-    )
+    parser = command_line("foolcaffe.render", __doc__, "gpu")
     parser.add_argument("--model", required=True, metavar="NAME", help="of models/<name>, or a folder like it")
     parser.add_argument("--dataset", type=Path, required=True, metavar="DIR", help="build/<dataset>: LMDBs and mean")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: <dataset>/<name of the model>")

@@ -6,7 +6,6 @@ classes, printed in the title; so a faint template is a weak one. ``--each`` giv
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from pathlib import Path
@@ -20,7 +19,7 @@ from foolcaffe.classes import Synset
 from foolcaffe.errors import run_cli
 from foolcaffe.figures import TEMPLATE_PERCENTILE, template_image
 from foolcaffe.images import write_png
-from foolcaffe.options import shared
+from foolcaffe.options import command_line
 from foolcaffe.style import DPI, GREY, save, styled
 from foolcaffe.trained import find_trained
 
@@ -56,10 +55,10 @@ def sheet(path: Path, weights: npt.NDArray[np.float32], synsets: list[Synset], t
             name = synset.name if len(synset.name) <= letters else synset.name[: letters - 1] + "…"
             x, y = left + width * zoom / 2, top + height * zoom + 3
             figure.text(x / canvas.shape[1], 1 - y / canvas.shape[0], name, fontsize=font, ha="center", va="top")
-        told = "each at its own scale" if scale is None else f"full contrast = ±{scale:.2g} score per grey level"
+        note = "each at its own scale" if scale is None else f"full contrast = ±{scale:.2g} score per grey level"
         size = 9 if canvas.shape[1] > 900 else 6.5
         figure.text(
-            gap / canvas.shape[1], 1 - 14 / canvas.shape[0], f"{title}; {told}", fontsize=size, color=GREY, va="top"
+            gap / canvas.shape[1], 1 - 14 / canvas.shape[0], f"{title}; {note}", fontsize=size, color=GREY, va="top"
         )
         figure.figimage(canvas, origin="upper", zorder=-1)
         save(figure, path)
@@ -67,12 +66,7 @@ def sheet(path: Path, weights: npt.NDArray[np.float32], synsets: list[Synset], t
 
 def main(arguments: list[str]) -> int:
     """Parse, draw."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.templates",
-        parents=[shared("model", "weights", "quiet")],
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line("foolcaffe.templates", __doc__, "model weights quiet")
     parser.add_argument(
         "--class",
         dest="classes",

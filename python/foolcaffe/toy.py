@@ -6,7 +6,6 @@ Karpathy 2015, "Toy Example". The score rises by 0.5 w·w = 5, from −3 to 2; t
 
 from __future__ import annotations
 
-import argparse
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from scipy.special import expit
 
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, run_cli
+from foolcaffe.options import command_line
 from foolcaffe.style import BLUE, GREY, ORANGE, save, styled
 
 X = (2.0, -1.0, 3.0, -2.0, 2.0, 2.0, 1.0, -4.0, 5.0, 1.0)
@@ -62,8 +62,7 @@ def draw(path: Path, example: Toy, step: float) -> None:
         left.bar(place - 0.2, example.x, 0.38, color=BLUE, label="x")
         left.bar(place + 0.2, example.xad, 0.38, color=ORANGE, label=f"x + {step:g} w")
         left.set_xticks(place, [f"{i}\nw={w:+.0f}".replace("-", "−") for i, w in zip(place, example.w)], fontsize=8)
-        left.set_xlabel("dimension, and its weight")
-        left.set_ylabel("input")
+        left.set(xlabel="dimension, and its weight", ylabel="input")
         left.legend(loc="lower left")
         left.set_title(f"score w·x: {example.score:g} → {example.score_ad:g}".replace("-", "−"))
         bars = right.bar(
@@ -71,17 +70,13 @@ def draw(path: Path, example: Toy, step: float) -> None:
         )
         right.bar_label(bars, [f"{example.probability:.4f}", f"{example.probability_ad:.4f}"])
         right.axhline(0.5, color=GREY, lw=0.8, ls="--")
-        right.set_ylim(0, 1)
-        right.set_ylabel("probability of class 1")
-        right.set_title("σ(score)")
+        right.set(ylim=(0, 1), ylabel="probability of class 1", title="σ(score)")
         save(figure, path)
 
 
 def main(arguments: list[str]) -> int:
     """Print every number of the example, and draw it."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.toy", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line("foolcaffe.toy", __doc__)
     parser.add_argument("--step", type=float, default=STEP, help="how much of w is added (default: %(default)s)")
     parser.add_argument(
         "--out", type=Path, default=ROOT / "build" / "toy.png", help="the figure (default: build/toy.png)"

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import signal
@@ -23,7 +22,7 @@ from foolcaffe.caffelog import TrainLog, parse
 from foolcaffe.errors import EXIT_INTERRUPTED, FoolCaffeError, run_cli
 from foolcaffe.locks import locked
 from foolcaffe.lossplot import plot_loss
-from foolcaffe.options import shared
+from foolcaffe.options import command_line
 from foolcaffe.progress import Progress
 from foolcaffe.snapshots import latest
 
@@ -237,9 +236,7 @@ def _run(
 
 def main(arguments: list[str]) -> int:
     """Parse, train."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.train", parents=[shared("gpu", "quiet")], description=__doc__
-    )
+    parser = command_line("foolcaffe.train", __doc__, "gpu quiet")
     parser.add_argument("folder", type=Path, metavar="DIR", help="build/<dataset>/<model>, rendered")
     options = parser.parse_args(arguments)
     engine.quiet = options.quiet

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from caffefiles.mean import read_mean
@@ -12,7 +11,7 @@ from foolcaffe.images import read_image
 from foolcaffe.lists import read_list
 from foolcaffe.lmdb import validate
 from foolcaffe.lmdb.plan import count_lines
-from foolcaffe.options import shared
+from foolcaffe.options import command_line, shared
 from foolcaffe.progress import Progress
 
 SHOWN = 10
@@ -58,7 +57,7 @@ def bad_images(root: Path, listing: Path, quiet: bool = False) -> list[tuple[str
 
 def main(arguments: list[str]) -> int:
     """Parse, compare, print the difference."""
-    parser = argparse.ArgumentParser(prog="python -m foolcaffe.validate", description=__doc__)
+    parser = command_line("foolcaffe.validate", __doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     quiet = [shared("quiet")]
     dataset = commands.add_parser("dataset", help="LMDBs and mean of build/<dataset> against its lists", parents=quiet)

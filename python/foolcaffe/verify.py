@@ -27,7 +27,7 @@ def verify(net: Classifier, png: Path, start: Rgb8, criterion: Criterion) -> Ver
     """Score a PNG as anybody else would: from its file.
 
     Raises:
-        FoolCaffeError: it cannot be read, is no PNG, or has not the size of the start.
+        FoolCaffeError: the file cannot be read, is not a PNG, or is not of the start's size.
     """
     with png.open("rb") as file:
         if file.read(8) != b"\x89PNG\r\n\x1a\n":

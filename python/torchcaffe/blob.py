@@ -124,10 +124,7 @@ class Blob:
     """
 
     def __init__(
-        self,
-        shape: Sequence[int] = (0,),
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
+        self, shape: Sequence[int] = (0,), dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
     ) -> None:
         self.dtype = dtype
         self.device = torch.device(device)

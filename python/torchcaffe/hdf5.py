@@ -100,7 +100,7 @@ def opened(path: PathLike) -> Iterator[Any]:
     """An HDF5 file, open for reading.
 
     Raises:
-        CaffeError: there is none, or it is damaged, even where that is found only while reading.
+        CaffeError: the file is missing, or damaged, even where that is found only while reading.
     """
     if not Path(path).is_file():
         raise CaffeError(f"there is no file {os.fspath(path)!r}")

@@ -168,7 +168,7 @@ class Net:
         """The blob of a name.
 
         Raises:
-            CaffeError: there is none.
+            CaffeError: the net has none of that name.
         """
         if name not in self._blob_index:
             raise CaffeError(f"{self.source}: there is no blob {name!r}", nearest(name, self._blob_index))
@@ -178,7 +178,7 @@ class Net:
         """The layer of a name.
 
         Raises:
-            CaffeError: there is none.
+            CaffeError: the net has none of that name.
         """
         return self.layers[self.layer_id(name)]
 
@@ -186,7 +186,7 @@ class Net:
         """The position of a layer (of the last one, if several have the name).
 
         Raises:
-            CaffeError: there is none.
+            CaffeError: the net has none of that name.
         """
         if name not in self._layer_index:
             raise CaffeError(f"{self.source}: there is no layer {name!r}", nearest(name, self._layer_index))
@@ -335,8 +335,8 @@ class Net:
         for j, wanted in zip(self.bottom_ids[i], self.bottom_needs_backward[i]):
             if wanted:
                 value = _mean(self.blobs[j].diff)
-                said = "    [Backward] Layer %s, bottom blob %s diff: %g"
-                log.info("net.cpp:621", said, name, self.blob_names[j], value)
+                line = "    [Backward] Layer %s, bottom blob %s diff: %g"
+                log.info("net.cpp:621", line, name, self.blob_names[j], value)
         for j, blob in enumerate(layer.blobs):
             if layer.param_propagate_down[j]:
                 log.info("net.cpp:632", "    [Backward] Layer %s, param blob %d diff: %g", name, j, _mean(blob.diff))

@@ -190,23 +190,15 @@ def test_what_was_trained_is_not_rendered_otherwise(road: Road) -> None:
 
 
 def test_the_figure_says_what_its_template_changes() -> None:
+    from foolcaffe.attacks import Result
     from foolcaffe.figures import FoolingRow
     from foolcaffe.images import Rgb8
 
     direction = np.full((3, 4, 5), 2e-4, np.float32)
     direction[0, 0, 0] = -2e-4
     start = Rgb8(np.zeros((4, 5, 3), np.uint8))
-    row = FoolingRow(
-        start=start,
-        direction=direction,
-        direction_name="",
-        factor=30_000,
-        image=start,
-        before=[],
-        after=[],
-        target=0,
-        change="",
-    )
+    result = Result(start, start.to_bgr(), start, {}, factor=30_000, direction=direction)
+    row = FoolingRow(result, "", [], [], target=0)
     assert abs(row.largest() - 6) <= 1e-3
 
 

@@ -162,11 +162,7 @@ def test_shuffles_reach_every_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--backend=hdf5"], "known: lmdb, leveldb"),
-        (["--check_size"], "Incorrect data field size"),
-    ],
+    ("options", "said"), [(["--backend=hdf5"], "known: lmdb, leveldb"), (["--check_size"], "Incorrect data field size")]
 )
 def test_convert_imageset_fails_in_one_line(
     options: list[str], said: str, images: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -207,10 +207,7 @@ def resnet50(b: Builder) -> None:
 def squeezenet(b: Builder, classes: int = 1000) -> None:
     def fire(name: str, x: str, squeeze: int, expand: int) -> str:
         x = b.conv_relu(f"{name}/squeeze", x, squeeze, 1)
-        parts = (
-            b.conv_relu(f"{name}/expand1x1", x, expand, 1),
-            b.conv_relu(f"{name}/expand3x3", x, expand, 3, pad=1),
-        )
+        parts = (b.conv_relu(f"{name}/expand1x1", x, expand, 1), b.conv_relu(f"{name}/expand3x3", x, expand, 3, pad=1))
         return b.layer("Concat", f"{name}/concat", parts)
 
     x = b.pool("pool1", b.conv_relu("conv1", "data", 64, 3, 2))
@@ -253,12 +250,7 @@ def case(name: str, phase: str) -> Case:
     build, size, classes = NETS[name]
     builder = Builder()
     build(builder)
-    return Case(
-        builder.text,
-        {"data": (1, *size), "label": ((1,), ("labels", classes))},
-        phase=phase,
-        params="own",
-    )
+    return Case(builder.text, {"data": (1, *size), "label": ((1,), ("labels", classes))}, phase=phase, params="own")
 
 
 def summary(name: str, phase: str, real: bool = False) -> dict[str, Any]:

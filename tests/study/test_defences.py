@@ -11,8 +11,9 @@ import pytest
 
 from foolcaffe.attacks.pgd import pgd
 from foolcaffe.classifier import Classifier
+from foolcaffe.evaluate import evaluate
 from foolcaffe.images import Rgb8
-from foolcaffe.study.common import hits, lead_error, mean, monotone, neighbours
+from foolcaffe.study.common import lead_error, mean, monotone, neighbours
 from foolcaffe.study.parts.camera import _projected, photograph
 from foolcaffe.study.parts.mitigations import letters
 from foolcaffe.study.parts.mitigations.defences import blurred, blurring, cropped, cropping, noised
@@ -245,11 +246,13 @@ def test_hits_are_what_the_net_gets_right(road: Road) -> None:
     class ByCorner:
         """Takes an image for the class that its first grey level leaves over."""
 
+        shape, classes = (3, 64, 64), 5
+
         def scores(self, images: np.ndarray) -> np.ndarray:
             return np.eye(5)[images[:, 0, 0, 0].astype(int) % 5]
 
     with DatumLMDB(road.dataset / "train_lmdb") as records:
         expected = "".join(str(int(int(r.pixels[0, 0, 0]) % 5 == r.label)) for r in records)
-    assert hits(ByCorner(), road.dataset / "train_lmdb") == expected  # type: ignore[arg-type]
+    assert evaluate(ByCorner(), road.dataset / "train_lmdb", quiet=True).hits == expected  # type: ignore[arg-type]
     assert {"0", "1"} == set(expected)
     assert len(expected) == 300

@@ -133,14 +133,7 @@ def test_a_damaged_record_is_not_used(own: Road, capsys: pytest.CaptureFixture[s
 
 
 def lab(road: Road) -> Lab:
-    return Lab(
-        road.dataset,
-        road.dataset / "study",
-        "part",
-        SMALLEST,
-        "f",
-        quiet=True,
-    )
+    return Lab(road.dataset, road.dataset / "study", "part", SMALLEST, "f", quiet=True)
 
 
 def test_a_model_is_trained_once_and_again_if_it_shall_differ(own: Road) -> None:

@@ -149,8 +149,7 @@ def test_a_gpu_that_caffe_cannot_use_is_said_to_be(tmp_path: Path, capsys: pytes
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
-    [("0,0", "twice"), ("gpu", "expected auto"), ("0,", "expected auto"), ("²", "expected auto")],
+    ("asked", "said"), [("0,0", "twice"), ("gpu", "expected auto"), ("0,", "expected auto"), ("²", "expected auto")]
 )
 def test_what_is_no_id(asked: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(FoolCaffeError, match=said):

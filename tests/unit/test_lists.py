@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lists import read_list, scan
+from foolcaffe.lists import _of_class, read_list, scan
 
 
 def layout(root: Path, *paths: str) -> Path:
@@ -53,7 +53,7 @@ def test_flat_validation_with_caffes_val_txt(tmp_path) -> None:
     (tmp_path / "val.txt").write_text("v1.JPEG 1\nv2.JPEG 0\n")
     assert scan(tmp_path).val == [("val/v1.JPEG", 1), ("val/v2.JPEG", 0)]
     (tmp_path / "val.txt").write_text("v1.JPEG 2\n")
-    with pytest.raises(FoolCaffeError, match=r"val\.txt:1: .*0\.\.1"):
+    with pytest.raises(FoolCaffeError, match=r"(?s)val\.txt:1: .*0\.\.1"):
         scan(tmp_path)
     (tmp_path / "val.txt").unlink()
     with pytest.raises(FoolCaffeError, match=r"(?s)is flat.*val\.txt"):
@@ -85,12 +85,16 @@ def test_bad_datasets(tmp_path, paths: list[str], said: str) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "said"),
     [
-        ("val/val_annotations.txt", b"\nv.JPEG n1\n", r"val_annotations.txt:2: no tab"),
-        ("val/val_annotations.txt", b"v.JPEG\tn\xff", r"val_annotations.txt is not UTF-8 text: byte 8"),
-        ("val/val_annotations.txt", b"v.JPEG\tn2\t0\n", "names the class n2"),
-        ("val.txt", b"v.JPEG 0\n\xfe 0\n", "val.txt is not UTF-8 text: byte 9"),
-        ("val.txt", "\nv.JPEG ²\n".encode(), r"val.txt:2: expected '<file> <id>'"),
-        ("val.txt", b"v.JPEG 1\n", r"val.txt:1: expected '<file> <id>' with an id of 0..0"),
+        ("val/val_annotations.txt", b"\nv.JPEG n1\n", r"val_annotations.txt:2: no label in 'v.JPEG n1'"),
+        ("val/val_annotations.txt", b"v.JPEG\tn\xff", r"val_annotations.txt is not UTF-8 text, .*: byte 8"),
+        (
+            "val/val_annotations.txt",
+            b"v.JPEG\tn2\t0\n",
+            "_annotations.txt:1: v.JPEG is of class n2, which is not in train/",
+        ),
+        ("val.txt", b"v.JPEG 0\n\xfe 0\n", "val.txt is not UTF-8 text, .*: byte 9"),
+        ("val.txt", "\nv.JPEG ²\n".encode(), r"val.txt:2: no label in 'v.JPEG ²'"),
+        ("val.txt", b"v.JPEG 1\n", r"(?s)val.txt:1: v.JPEG is of class 1, .*an id of 0..0"),
     ],
 )
 def test_bad_files_of_labels_are_named(tmp_path, file: str, content: bytes, said: str) -> None:
@@ -136,3 +140,26 @@ def test_bad_lines_are_named(tmp_path, content: bytes, said: str) -> None:
     path.write_bytes(content)
     with pytest.raises(FoolCaffeError, match=said):
         list(read_list(path, 7))
+
+
+def test_classes_are_called_what_their_folders_are_and_listed_in_the_order_of_path_parts(tmp_path) -> None:
+    layout(tmp_path, "train/cat/b-1.png", "train/cat/b/z.png", "train/cat/a.PNG", "train/Dog/x.webp", "val/cat/v.png")
+    lists = scan(tmp_path, seed=4)
+    assert [synset[0] for synset in lists.synsets] == ["Dog", "cat"]
+    # parts: "b" before "b-1.png"; as a string "b-1.png" would come before "b/z.png"
+    assert _of_class(tmp_path / "train", "cat") == ["train/cat/a.PNG", "train/cat/b/z.png", "train/cat/b-1.png"]
+
+
+def test_links_that_lead_nowhere_are_no_images(tmp_path) -> None:
+    layout(tmp_path, "train/n1/a.jpg", "val/n1/v.jpg")
+    (tmp_path / "train" / "n1" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    assert scan(tmp_path).train == [("train/n1/a.jpg", 0)]
+
+
+def test_validation_labels_keep_the_order_of_their_file(tmp_path) -> None:
+    layout(tmp_path, "train/n1/a.jpg", "train/n2/a.jpg", *(f"val/{i}.jpg" for i in range(4)))
+    (tmp_path / "val.txt").write_text("3.jpg 1\n0.jpg 0\n\n2.jpg 1\n1.jpg 0\n")
+    assert scan(tmp_path).val == [("val/3.jpg", 1), ("val/0.jpg", 0), ("val/2.jpg", 1), ("val/1.jpg", 0)]
+    (tmp_path / "val.txt").write_text("9.jpg 1\n")
+    with pytest.raises(FoolCaffeError, match=r"val.txt:1 names val/9.jpg, which is not there"):
+        scan(tmp_path)

@@ -40,7 +40,7 @@ class Locator:
         """The locator of an image; whether a file is there and readable is found out when it is read.
 
         Raises:
-            FoolCaffeError: an archive on the way is damaged, or ROOT leads into something that is none.
+            FoolCaffeError: an archive on the way is damaged, or ROOT leads into something that is not an archive.
         """
         folder, _, name = (self.root + path).rpartition(b"/")
         found = self._split(folder)

@@ -43,7 +43,7 @@ class Archive(NamedTuple):
 
     @classmethod
     def of(cls, path: str) -> Archive:
-        """As it is now."""
+        """Describe the file as it is now."""
         status = Path(path).stat()
         return cls(path, status.st_size, status.st_mtime_ns)
 

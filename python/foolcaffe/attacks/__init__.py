@@ -61,8 +61,8 @@ def read_option(name: str, text: str) -> tuple[str, Any]:
     """``restarts=5`` as a keyword of a method and its value, of the kind that the method's default has.
 
     Raises:
-        FoolCaffeError: not NAME=VALUE, a keyword that the method has not (or that has an option of its own), or a value
-            of another kind.
+        FoolCaffeError: not NAME=VALUE, a keyword that the method does not take or that has an option of its own, or a
+            value of another kind.
     """
     key, equals, value = text.partition("=")
     parameters = inspect.signature(method(name)).parameters

@@ -134,7 +134,7 @@ class Criterion:
         return np.asarray(margin)
 
     def entropy_diffs(self, probabilities: Floats) -> Floats:
-        """Where the cross entropy falls (of the target) or grows (of the label), as weights of the scores.
+        """Return the direction that lowers the target's cross entropy, or raises the label's, as weights of the scores.
 
         That is ±(onehot − p), images × classes, divided by 1 − p of the class sought, so that its share is ±1 and
         nothing is lost when the softmax saturates: only the direction is meant.
@@ -173,7 +173,7 @@ class Distances:
 
     @classmethod
     def between(cls, a: npt.NDArray[np.generic], b: npt.NDArray[np.generic]) -> Distances:
-        """Of two images of one shape."""
+        """Measure the distances of two images of one shape."""
         delta = a.astype(np.float64) - b.astype(np.float64)
         return cls(float(np.linalg.norm(delta)), float(np.abs(delta).max()), float(np.abs(delta).mean()))
 
@@ -245,7 +245,7 @@ class Result:
 
     @property
     def distances(self) -> Distances:
-        """Of the 8-bit image from the start."""
+        """The distances of the 8-bit image from the start."""
         return Distances.between(self.image.array, self.start.array)
 
 

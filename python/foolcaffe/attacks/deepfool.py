@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Floats, Gradients, Result
+from foolcaffe.attacks.base import MARGIN, Floats, Result
 from foolcaffe.attacks.newton import nonnegative
 from foolcaffe.attacks.ray import shorten
-from foolcaffe.attacks.search import BOUNDS, Search
-from foolcaffe.images import Rgb8
+from foolcaffe.attacks.search import Search, attack
 
 RIVALS = 10
 """Classes whose boundaries are looked at, the best ones, as in the authors' code."""
@@ -16,17 +15,8 @@ OVERSHOOT = 0.02
 """How far each step goes beyond the boundary (the paper's η); half as much again each time, for rounding takes some."""
 
 
-def deepfool(
-    net: Gradients,
-    start: Rgb8,
-    criterion: Criterion,
-    *,
-    eps: float | None = None,
-    steps: int = 50,
-    bounds: tuple[float, float] = BOUNDS,
-    budget: Budget | None = None,
-    seed: int = 0,
-) -> Result:
+@attack("l2")
+def deepfool(search: Search, *, steps: int = 50) -> Result:
     """Least-norm steps to the boundaries of the linearised net (Moosavi-Dezfooli, Fawzi, Frossard 2016, algorithm 2).
 
     Untargeted, as in the paper: to the nearest of the boundaries between the label and the best others. Targeted: the
@@ -38,23 +28,21 @@ def deepfool(
 
     Args:
         criterion: label; or target. A confidence is then approached by asking for the log odds that are missing.
-        eps: largest L2 norm, in grey levels.
         steps: linearisations at most.
-        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
 
     Raises:
         FoolCaffeError: an all-zero gradient; or as :class:`Search`.
     """
-    search = Search(net, start, criterion, eps=eps, norm="l2", bounds=bounds, budget=budget)
+    criterion = search.criterion
     x = search.base[None].copy()
     total = np.zeros_like(x)
     with search:
         for step in range(steps):
             search.spend(1)
-            scores = net.scores(x)[0].astype(np.float64)
+            scores = search.gradients.scores(x)[0].astype(np.float64)
             order = np.argsort(-np.delete(scores, criterion.sought), kind="stable")[:RIVALS]
-            rivals = np.delete(np.arange(net.classes), criterion.sought)[order]
-            rows = _rows(search, net, x, rivals)  # ∇(s_sought − s_rival)
+            rivals = np.delete(np.arange(search.net.classes), criterion.sought)[order]
+            rows = _rows(search, x, rivals)  # ∇(s_sought − s_rival)
             ahead = scores[rivals] - scores[criterion.sought]
             if criterion.target is None:
                 distances = np.abs(ahead) / np.maximum(np.linalg.norm(rows, axis=1), 1e-30)
@@ -74,11 +62,11 @@ def deepfool(
     return search.result()
 
 
-def _rows(search: Search, net: Gradients, x: Floats, rivals: np.ndarray) -> np.ndarray:
-    diffs = np.zeros((len(rivals), net.classes), np.float32)
+def _rows(search: Search, x: Floats, rivals: np.ndarray) -> np.ndarray:
+    diffs = np.zeros((len(rivals), search.net.classes), np.float32)
     diffs[np.arange(len(rivals)), rivals] = -1
     diffs[:, search.criterion.sought] = 1
     search.spend(len(rivals))
-    gradients = net.data_gradients(np.repeat(x, len(rivals), axis=0), diffs)
+    gradients = search.gradients.data_gradients(np.repeat(x, len(rivals), axis=0), diffs)
     search.check_gradient(gradients)
     return np.asarray(gradients.reshape(len(rivals), -1).astype(np.float64))

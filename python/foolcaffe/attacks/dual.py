@@ -82,7 +82,7 @@ def reach(problem: Problem, lam: Vector) -> tuple[Vector, bool]:
 
 
 def _with_ratio(problem: Problem, lam: Vector, h: float, tolerance: float) -> Vector:
-    """As :func:`maximise` where Σ exp z ≤ ratio counts.
+    """Maximise as :func:`maximise` does, where Σ exp z ≤ ratio counts.
 
     For p < ½ the best class may be as sure as that already: then the ratio plays no part, and most λ are zero. Else
     every rival has its share, however small, and steps are in log λ, which never is zero. The way that led to this λ is
@@ -110,13 +110,7 @@ def _with_ratio(problem: Problem, lam: Vector, h: float, tolerance: float) -> Ve
     return second if done or problem.bound(second, False) > problem.bound(first, False) else first
 
 
-def _on(
-    problem: Problem,
-    lam: Vector,
-    active: npt.NDArray[np.intp],
-    h: float,
-    tolerance: float,
-) -> tuple[Vector, bool]:
+def _on(problem: Problem, lam: Vector, active: npt.NDArray[np.intp], h: float, tolerance: float) -> tuple[Vector, bool]:
     """Maximise over the active λ; the others stay zero."""
     net = problem.net
     few = len(active) <= FEW

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from foolcaffe.attacks.base import Budget, Criterion, Floats, Result, Scores
-from foolcaffe.attacks.search import BOUNDS, Search, Spent
+from foolcaffe.attacks.search import Search, Spent, attack
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.images import BgrPixels, Rgb8
+from foolcaffe.images import BgrPixels
 
 ENCODINGS = ("direct", "pattern")
 TOGETHER = 64
@@ -27,17 +27,8 @@ class Elite:
     confidence: float
 
 
-def evolve(
-    net: Scores,
-    start: Rgb8,
-    criterion: Criterion,
-    *,
-    encoding: str = "pattern",
-    steps: int = 300,
-    bounds: tuple[float, float] = BOUNDS,
-    budget: Budget | None = None,
-    seed: int = 0,
-) -> Result:
+@attack()
+def evolve(search: Search, *, encoding: str = "pattern", steps: int = 300, seed: int) -> Result:
     """An image for one class by :func:`evolve_many`; ``start`` is where a direct encoding begins.
 
     Args:
@@ -45,18 +36,17 @@ def evolve(
         criterion: target and confidence if any.
         encoding: ``direct`` (each value is a gene) or ``pattern`` (a small network paints the image).
         steps: generations at most.
-        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
 
     Raises:
         FoolCaffeError: no target, an unknown encoding; or as :class:`Search`.
     """
-    if criterion.target is None:
+    target = search.criterion.target
+    if target is None:
         raise FoolCaffeError("evolve needs a target", "the class that is to be seen")
-    search = Search(net, start, criterion, bounds=bounds, budget=budget)
     with search:
-        for elites in generations(search, [criterion.target], encoding, steps, seed):
+        for elites in generations(search, [target], encoding, steps, seed):
             search.steps += 1
-            search.look(elites[criterion.target].image.array[None])
+            search.look(elites[target].image.array[None])
             if search.found is not None:
                 break
     return search.result()

@@ -106,13 +106,7 @@ def _margins(linear: LinearNet, criterion: Criterion) -> list[float]:
 
 
 def solve(
-    linear: LinearNet,
-    x: Vector,
-    low: Vector,
-    high: Vector,
-    criterion: Criterion,
-    norm: str,
-    margin: float,
+    linear: LinearNet, x: Vector, low: Vector, high: Vector, criterion: Criterion, norm: str, margin: float
 ) -> Solution | None:
     """The optimum from pixels x (D, BGR) for a change in low..high, or None if it is proved that there is none.
 

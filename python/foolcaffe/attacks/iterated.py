@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from foolcaffe.attacks.base import Budget, Criterion, Floats, Gradients, Result, norm_of, within
-from foolcaffe.attacks.search import BOUNDS, Search
-from foolcaffe.images import Rgb8
+from foolcaffe.attacks.base import Floats, Result, norm_of, within
+from foolcaffe.attacks.search import Search, attack
 
 GROWTH = 1.5
 """Without an eps: the radius grows so much until the image fools,"""
@@ -14,19 +13,9 @@ HALVINGS = 5
 """and is then bisected so often."""
 
 
+@attack("l2", "linf")
 def iterated(
-    net: Gradients,
-    start: Rgb8,
-    criterion: Criterion,
-    *,
-    norm: str = "l2",
-    eps: float | None = None,
-    steps: int = 20,
-    step_size: float | None = None,
-    restarts: int = 1,
-    bounds: tuple[float, float] = BOUNDS,
-    budget: Budget | None = None,
-    seed: int = 0,
+    search: Search, *, steps: int = 20, step_size: float | None = None, restarts: int = 1, seed: int
 ) -> Result:
     """``x ← project(x + step_size × direction(∇ log p_target))``, ``steps`` times, within ``eps`` of the start.
 
@@ -44,12 +33,11 @@ def iterated(
         steps: gradient steps in a ball.
         step_size: grey levels; default: 2.5 eps / steps, so that every place of the ball can be reached.
         restarts: how many, the first from the start itself.
-        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
 
     Raises:
         FoolCaffeError: an all-zero gradient; or as :class:`Search`.
     """
-    search = Search(net, start, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)
+    norm, eps = search.norm, search.eps
     rng = np.random.default_rng(seed)
 
     def fooled_within(radius: float) -> bool:

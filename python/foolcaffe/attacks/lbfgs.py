@@ -6,26 +6,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Gradients, Result
+from foolcaffe.attacks.base import MARGIN, Result
 from foolcaffe.attacks.ray import shorten
-from foolcaffe.attacks.search import BOUNDS, Search
-from foolcaffe.images import Rgb8
+from foolcaffe.attacks.search import Search, attack
 
 WEIGHTS = 10
 """Weights c of the distance that are tried, by bisection of their logarithm."""
 
 
-def lbfgs(
-    net: Gradients,
-    start: Rgb8,
-    criterion: Criterion,
-    *,
-    eps: float | None = None,
-    steps: int = 40,
-    bounds: tuple[float, float] = BOUNDS,
-    budget: Budget | None = None,
-    seed: int = 0,
-) -> Result:
+@attack("l2")
+def lbfgs(search: Search, *, steps: int = 40) -> Result:
     """Minimise ``c ‖δ‖² − log p_target(start + δ)`` in the box, for the largest c whose image fools.
 
     Szegedy et al. 2014, section 4.1: "minimum c > 0 for which the minimizer r satisfies f(x + r) = l"; their c weighs
@@ -35,15 +25,12 @@ def lbfgs(
     class's score less the label's takes the place of log p; at last a shorter way to the image found is looked for.
 
     Args:
-        eps: largest L2 norm, in grey levels.
         steps: L-BFGS iterations for each c.
-        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
 
     Raises:
         FoolCaffeError: an all-zero gradient; or as :class:`Search`.
     """
-    search = Search(net, start, criterion, eps=eps, norm="l2", bounds=bounds, budget=budget)
-    shape = search.base.shape
+    criterion, shape = search.criterion, search.base.shape
     box = list(zip(search.low.reshape(-1).tolist(), search.high.reshape(-1).tolist()))
     base = search.base.reshape(-1).astype(np.float64)
 

@@ -70,7 +70,4 @@ def _check(net: Classifier, linear: LinearNet) -> None:
     for image, scores in zip(images, seen):
         expected = linear.scores(image.reshape(-1).astype(np.float64))
         if not float(np.abs(scores - expected).max()) <= 16 * linear.rounding + 1e-6 * float(np.abs(expected).max()):
-            raise FoolCaffeError(
-                "this net is not linear: its scores are not weights · pixels + bias",
-                OTHERS,
-            )
+            raise FoolCaffeError("this net is not linear: its scores are not weights · pixels + bias", OTHERS)

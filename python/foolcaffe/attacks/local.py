@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Result, Scores
+from foolcaffe.attacks.base import MARGIN, Result
 from foolcaffe.attacks.iterated import into_ball
 from foolcaffe.attacks.radii import gains, radii
 from foolcaffe.attacks.ray import shorten
-from foolcaffe.attacks.search import BOUNDS, Search
-from foolcaffe.images import Rgb8
+from foolcaffe.attacks.search import Search, attack
 
 TOGETHER = 16
 """Neighbours that are scored at once; the best is kept if it is better than what there was."""
 
 
-def local(
-    net: Scores,
-    start: Rgb8,
-    criterion: Criterion,
-    *,
-    eps: float | None = None,
-    norm: str = "linf",
-    steps: int = 400,
-    bounds: tuple[float, float] = BOUNDS,
-    budget: Budget | None = None,
-    seed: int = 0,
-) -> Result:
+@attack("linf", "l2")
+def local(search: Search, *, steps: int = 400, seed: int) -> Result:
     """Rectangles of one colour channel, of random size and place, go to either end of the ball; the best is kept.
 
     Karpathy 2015: "or to use other local stochastic search strategies". Plain hill climbing: no gradient, no model of
@@ -35,9 +24,7 @@ def local(
     Args:
         eps, norm: the ball; without an eps growing ones, until the image fools.
         steps: rounds of 16 neighbours in each ball.
-        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
     """
-    search = Search(net, start, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)
     rng = np.random.default_rng(seed)
     _, height, width = search.base.shape
     with search:
@@ -45,7 +32,7 @@ def local(
         for radius in radii(search):
             x, best = search.base, begin
             # in an L2 ball a rectangle cannot use all of the radius: each moves by a good part of it
-            reach = radius if norm == "linf" else 4 * radius / float(np.sqrt(search.base.size))
+            reach = radius if search.norm == "linf" else 4 * radius / float(np.sqrt(search.base.size))
             for step in range(steps):
                 side = max(1.0, 0.5 * min(height, width) * 0.02 ** (step / steps))  # from half the image to a pixel
                 neighbours = np.repeat(x[None], TOGETHER, axis=0)
@@ -61,7 +48,7 @@ def local(
                 i = int(gain.argmax())
                 if gain[i] >= best:
                     x, best = neighbours[i], float(gain[i])
-                if criterion.met(probabilities, MARGIN).any():
+                if search.criterion.met(probabilities, MARGIN).any():
                     break
         shorten(search)
     return search.result()

@@ -6,28 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Floats, Result, Scores
+from foolcaffe.attacks.base import MARGIN, Floats, Result
 from foolcaffe.attacks.iterated import directions, into_ball
 from foolcaffe.attacks.radii import gains, radii
 from foolcaffe.attacks.ray import shorten
-from foolcaffe.attacks.search import BOUNDS, Search
-from foolcaffe.images import Rgb8
+from foolcaffe.attacks.search import Search, attack
 
 
+@attack("linf", "l2")
 def nes(
-    net: Scores,
-    start: Rgb8,
-    criterion: Criterion,
-    *,
-    eps: float | None = None,
-    norm: str = "linf",
-    steps: int = 60,
-    step_size: float | None = None,
-    samples: int = 50,
-    sigma: float = 4.0,
-    bounds: tuple[float, float] = BOUNDS,
-    budget: Budget | None = None,
-    seed: int = 0,
+    search: Search, *, steps: int = 60, step_size: float | None = None, samples: int = 50, sigma: float = 4.0, seed: int
 ) -> Result:
     """``g = Σ (f(x + σu) − f(x − σu)) u / 2σn`` over n Gaussian directions u, then a step of :func:`iterated` along g.
 
@@ -42,9 +30,7 @@ def nes(
         step_size: grey levels; default: 4 eps / steps.
         samples: images for one gradient, half of them mirrored.
         sigma: grey levels of the Gaussian.
-        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
     """
-    search = Search(net, start, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)
     rng = np.random.default_rng(seed)
 
     def gaussian(shape: tuple[int, ...]) -> Floats:
@@ -57,27 +43,16 @@ def nes(
         def update(slopes: np.ndarray, u: Floats) -> np.ndarray:
             nonlocal velocity
             velocity = 0.9 * velocity + np.tensordot((slopes / len(u)).astype(np.float32), u, axes=1)[None]
-            return size * directions(velocity, norm)
+            return size * directions(velocity, search.norm)
 
         return update
 
     return _climb(search, steps, samples, sigma, gaussian, momentum)
 
 
+@attack("linf", "l2")
 def spsa(
-    net: Scores,
-    start: Rgb8,
-    criterion: Criterion,
-    *,
-    eps: float | None = None,
-    norm: str = "linf",
-    steps: int = 60,
-    step_size: float | None = None,
-    samples: int = 50,
-    delta: float = 2.0,
-    bounds: tuple[float, float] = BOUNDS,
-    budget: Budget | None = None,
-    seed: int = 0,
+    search: Search, *, steps: int = 60, step_size: float | None = None, samples: int = 50, delta: float = 2.0, seed: int
 ) -> Result:
     """``g = mean (f(x + δv) − f(x − δv)) / 2δ · v`` over directions v of ±1, fed to Adam, drawn back into the ball.
 
@@ -92,16 +67,14 @@ def spsa(
         step_size: Adam's rate, in grey levels; default: 4 eps / steps for L∞, as much a pixel for L2.
         samples: images for one gradient.
         delta: δ, in grey levels.
-        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
     """
-    search = Search(net, start, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)
     rng = np.random.default_rng(seed)
 
     def coins(shape: tuple[int, ...]) -> Floats:
         return rng.choice(np.array([-1, 1], np.float32), shape)
 
     def adam(radius: float) -> Update:
-        each = radius if norm == "linf" else radius / float(np.sqrt(search.base.size))
+        each = radius if search.norm == "linf" else radius / float(np.sqrt(search.base.size))
         size = 4 * each / steps if step_size is None else step_size
         step, mean, square = 0, np.zeros(search.base.shape), np.zeros(search.base.shape)
 

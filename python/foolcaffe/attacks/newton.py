@@ -64,11 +64,7 @@ class Seen:
 
 
 def newton(
-    look: Callable[[Vector], Seen],
-    x: Vector,
-    gram: Matrix,
-    tolerance: float,
-    hopeless: Callable[[Vector], bool],
+    look: Callable[[Vector], Seen], x: Vector, gram: Matrix, tolerance: float, hopeless: Callable[[Vector], bool]
 ) -> tuple[Vector, bool]:
     """Projected Newton (Bertsekas 1982); the last λ, and whether the gradient vanished.
 

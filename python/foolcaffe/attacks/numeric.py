@@ -1,4 +1,4 @@
-"""The data gradient by finite differences, for who has only the scores; then the post's method along it."""
+"""The data gradient by finite differences, where only scores are known; then the post's method along it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,18 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from foolcaffe.attacks.base import Budget, Criterion, Floats, Result, Scores
+from foolcaffe.attacks.base import Floats, Result
 from foolcaffe.attacks.radii import SOFT, gains
 from foolcaffe.attacks.ray import along_ray
-from foolcaffe.attacks.search import BOUNDS, Search
+from foolcaffe.attacks.search import BOUNDS, Search, attack
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.images import Rgb8
 
 TOGETHER = 256
 """Changed images scored at once."""
 
 
-def numeric(
-    net: Scores,
-    start: Rgb8,
-    criterion: Criterion,
-    *,
-    eps: float | None = None,
-    norm: str = "l2",
-    step_size: float = 1.0,
-    block: int = 1,
-    bounds: tuple[float, float] = BOUNDS,
-    budget: Budget | None = None,
-    seed: int = 0,
-) -> Result:
+@attack("l2", "linf")
+def numeric(search: Search, *, step_size: float = 1.0, block: int = 1) -> Result:
     """Change one value at a time by ``± step_size``, look at the scores, and go along the differences.
 
     Karpathy 2015: "it is possible to compute the data gradient numerically". Two images a value: 24,576 at 64 × 64 × 3.
@@ -40,15 +28,14 @@ def numeric(
     label; both with a small share for every class, since a forest can say 0.
 
     Args:
-        eps, norm: largest norm of the change, in grey levels.
         step_size: h, in grey levels: 1 is the smallest that an 8-bit image can show; classifiers that vote need more.
         block: side of the squares that are changed together.
-        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
 
     Raises:
         FoolCaffeError: no change of that size changes any score; or as :class:`Search`.
     """
-    search = Search(net, start, criterion, eps=eps, norm=norm, bounds=bounds, budget=budget)
+
+    net, criterion = search.net, search.criterion
 
     def gain(images: Floats) -> npt.NDArray[np.float64]:
         search.spend(len(images))
@@ -59,7 +46,7 @@ def numeric(
         return np.asarray(np.log(probabilities[:, criterion.target].astype(np.float64) + SOFT))
 
     def direction() -> Floats:
-        found = differences(gain, search.base, step_size, block, bounds)
+        found = differences(gain, search.base, step_size, block, search.bounds)
         if not found.any():
             raise FoolCaffeError(
                 f"no change of {step_size:g} grey levels in a {block} × {block} square changes any score",

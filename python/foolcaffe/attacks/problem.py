@@ -58,7 +58,7 @@ class Problem:
         return np.asarray(self.deficit + moved[self.rivals] - moved[self.target])
 
     def excess(self, delta: Vector) -> float:
-        """By how much, in score, the change misses C; zero or less is inside."""
+        """Return by how much, in score, the change misses C; zero or less is inside."""
         return outside(self.ahead(delta), self.ratio)
 
     def pull(self, lam: Vector) -> Vector:
@@ -108,7 +108,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Solution:
-    """Of one problem: a change δ of real numbers, whole ones (None if none was found), and what was proved."""
+    """One problem's solution: a change δ of real numbers, a whole one (None if none was found), and what was proved."""
 
     delta: Vector
     levels: Vector | None

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import time
-from types import TracebackType
+from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 
-from foolcaffe.attacks.base import MARGIN, NORMS, Budget, Criterion, Floats, Gradients, Result, Scores, judge, norm_of
+from foolcaffe.attacks.base import (
+    MARGIN,
+    NORMS,
+    Attack,
+    Budget,
+    Criterion,
+    Floats,
+    Gradients,
+    Result,
+    Scores,
+    judge,
+    norm_of,
+)
 from foolcaffe.errors import FoolCaffeError
 from foolcaffe.images import BgrPixels, Rgb8
 
@@ -55,6 +70,7 @@ class Search:
             raise FoolCaffeError(f"eps {eps} is out of range", "expected grey levels, 0 or more")
         criterion.check(net.classes)
         self.net, self.start, self.criterion, self.norm, self.eps = net, start, criterion, norm, eps
+        self.bounds = bounds
         self.base = start.to_bgr().array
         if not 0 <= bounds[0] < bounds[1] <= 255:
             raise FoolCaffeError(
@@ -80,9 +96,7 @@ class Search:
     def __enter__(self) -> Search:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> bool:
+    def __exit__(self, kind: object, *_: object) -> bool:
         return kind is Spent
 
     @property
@@ -99,6 +113,20 @@ class Search:
     def queries(self) -> int:
         """Images scored so far for this search."""
         return self.net.queries - self._queries
+
+    @property
+    def gradients(self) -> Gradients:
+        """The net, for what it gives beyond scores.
+
+        Raises:
+            FoolCaffeError: it gives scores only.
+        """
+        if not hasattr(self.net, "data_gradients"):
+            raise FoolCaffeError(
+                f"{type(self.net).__name__} gives scores and no gradient",
+                "a method that needs only scores: numeric, nes, spsa, local, square or evolve",
+            )
+        return cast(Gradients, self.net)
 
     def spend(self, images: int) -> None:
         """Say that so many images are about to be scored.
@@ -176,10 +204,9 @@ class Search:
             Spent: the budget does not allow it.
             FoolCaffeError: a gradient that is not finite, or zero everywhere for every image.
         """
-        net: Gradients = self.net  # type: ignore[assignment]  # attacks that ask for a gradient take Gradients
         self.spend(2 * len(raw))
-        probabilities = net.probabilities(raw)
-        gradients = net.data_gradients(raw, self.criterion.score_diffs(probabilities))
+        probabilities = self.net.probabilities(raw)
+        gradients = self.gradients.data_gradients(raw, self.criterion.score_diffs(probabilities))
         self.steps += 1
         self.check_gradient(gradients)
         return probabilities, gradients
@@ -238,3 +265,41 @@ def _within(wanted: Floats, whole: Floats, eps: float) -> Floats:
     cut = up[:needed]
     out[cut] -= np.sign(out[cut])
     return np.asarray(out.reshape(whole.shape), np.float32)
+
+
+def attack(*norms: str) -> Callable[[Callable[..., Result]], Attack]:
+    """Make an :data:`~foolcaffe.attacks.base.Attack` of a function that takes a :class:`Search` and its own options.
+
+    Args:
+        norms: that the function can work in: of two, the caller chooses (``norm``; the first is the default); one is
+            fixed; without any, the function takes no ``eps`` either.
+    """
+
+    def decorate(function: Callable[..., Result]) -> Attack:
+        own = list(inspect.signature(function).parameters.values())[1:]
+        defaults: dict[str, Any] = {"bounds": BOUNDS, "budget": None, "seed": 0}
+        if norms:
+            defaults["eps"] = None
+        if len(norms) > 1:
+            defaults["norm"] = norms[0]
+        names = {parameter.name for parameter in own if parameter.name != "seed"}
+        positional = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in _TAKEN]
+        keywords = [inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=defaults[key]) for key in defaults]
+        signature = inspect.Signature([*positional, *(p for p in own if p.name in names), *keywords])
+
+        @functools.wraps(function)
+        def run(*arguments: Any, **options: Any) -> Result:
+            given = signature.bind(*arguments, **options)
+            given.apply_defaults()
+            values = given.arguments
+            common = {key: values[key] for key in ("eps", "bounds", "budget") if key in values}
+            search = Search(*(values[name] for name in _TAKEN), norm=values.get("norm", (*norms, "l2")[0]), **common)
+            return function(search, **{parameter.name: values[parameter.name] for parameter in own})
+
+        run.__signature__ = signature  # type: ignore[attr-defined]  # what help() and options_of show
+        return run
+
+    return decorate
+
+
+_TAKEN = ("net", "start", "criterion")

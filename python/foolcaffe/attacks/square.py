@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from foolcaffe.attacks.base import MARGIN, Budget, Criterion, Result, Scores
+from foolcaffe.attacks.base import MARGIN, Result
 from foolcaffe.attacks.radii import gains, radii
 from foolcaffe.attacks.ray import shorten
-from foolcaffe.attacks.search import BOUNDS, Search
-from foolcaffe.images import Rgb8
+from foolcaffe.attacks.search import Search, attack
 
 SHARE = 0.3
 """Of the pixels, in the first square; the paper's p for ImageNet is 0.05, for CIFAR's smaller images more."""
@@ -16,17 +15,8 @@ HALVE = (0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
 """Parts of the steps after which the share is halved (the paper's 10, 50, 200, … of 10,000)."""
 
 
-def square(
-    net: Scores,
-    start: Rgb8,
-    criterion: Criterion,
-    *,
-    eps: float | None = None,
-    steps: int = 2000,
-    bounds: tuple[float, float] = BOUNDS,
-    budget: Budget | None = None,
-    seed: int = 0,
-) -> Result:
+@attack("linf")
+def square(search: Search, *, steps: int = 2000, seed: int) -> Result:
     """A square of each channel goes to +eps or −eps; kept if that helps.
 
     Andriushchenko, Croce, Flammarion and Hein 2020, algorithms 1 and 2: vertical stripes of ±eps to begin with, then
@@ -38,9 +28,7 @@ def square(
     Args:
         eps: the L∞ radius in grey levels; without it growing ones, until the image fools.
         steps: squares in each ball.
-        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
     """
-    search = Search(net, start, criterion, eps=eps, norm="linf", bounds=bounds, budget=budget)
     rng = np.random.default_rng(seed)
     channels, height, width = search.base.shape
     with search:
@@ -65,7 +53,7 @@ def square(
                 search.steps += 1
                 if gain >= best:
                     x, best = tried, gain
-                if bool(criterion.met(probabilities, MARGIN)[0]):
+                if bool(search.criterion.met(probabilities, MARGIN)[0]):
                     break
         shorten(search)
     return search.result()

@@ -5,26 +5,16 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from foolcaffe.attacks.base import Budget, Criterion, Floats, Gradients, Result
-from foolcaffe.attacks.search import BOUNDS, Search
+from foolcaffe.attacks.base import Floats, Result
+from foolcaffe.attacks.search import Search, attack
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.images import Rgb8
 
 PRIORS = ("blur", "tv", "none")
 
 
+@attack()
 def visualise(
-    net: Gradients,
-    start: Rgb8,
-    criterion: Criterion,
-    *,
-    steps: int = 200,
-    step_size: float = 2.0,
-    prior: str = "blur",
-    jitter: int = 4,
-    bounds: tuple[float, float] = BOUNDS,
-    budget: Budget | None = None,
-    seed: int = 0,
+    search: Search, *, steps: int = 200, step_size: float = 2.0, prior: str = "blur", jitter: int = 4, seed: int
 ) -> Result:
     """Raise the target's score, and after each step make neighbouring pixels alike.
 
@@ -42,26 +32,24 @@ def visualise(
         step_size: mean absolute change of a step, in grey levels.
         prior: ``blur``, ``tv`` or ``none``.
         jitter: pixels.
-        the others: :data:`~foolcaffe.attacks.base.Attack` describes them.
 
     Raises:
         FoolCaffeError: no target, an unknown prior, an all-zero gradient; or as :class:`Search`.
     """
-    if criterion.target is None:
+    if search.criterion.target is None:
         raise FoolCaffeError("visualise needs a target", "the class that is to be seen")
     if prior not in PRIORS:
         raise FoolCaffeError(f"unknown prior {prior!r}", f"priors: {', '.join(PRIORS)}")
-    search = Search(net, start, criterion, bounds=bounds, budget=budget)
     rng = np.random.default_rng(seed)
-    one_hot = np.zeros((1, net.classes), np.float32)
-    one_hot[0, criterion.target] = 1
+    one_hot = np.zeros((1, search.net.classes), np.float32)
+    one_hot[0, search.criterion.target] = 1
     x = search.base.copy()
     with search:
         for step in range(steps):
             shift = rng.integers(-jitter, jitter + 1, 2)
             search.spend(1)
             moved = np.roll(x, tuple(shift), axis=(1, 2))
-            gradient = net.data_gradients(moved[None], one_hot)
+            gradient = search.gradients.data_gradients(moved[None], one_hot)
             search.steps += 1
             search.check_gradient(gradient)
             g = np.roll(gradient[0], tuple(-shift), axis=(1, 2))

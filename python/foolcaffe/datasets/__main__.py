@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 from pathlib import Path
@@ -12,14 +11,12 @@ from caffefiles.files import fsync_folder
 from foolcaffe.datasets import demo, tiny_imagenet
 from foolcaffe.datasets.download import download
 from foolcaffe.errors import FoolCaffeError, run_cli
-from foolcaffe.options import shared
+from foolcaffe.options import command_line
 
 
 def main(arguments: list[str]) -> int:
     """Parse, call, print the folder."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.datasets", description=__doc__, parents=[shared("quiet")]
-    )
+    parser = command_line("foolcaffe.datasets", __doc__, "quiet")
     commands = parser.add_subparsers(dest="dataset", required=True, metavar="DATASET")
     one = commands.add_parser("demo", help="crops of the photographs in scikit-image's wheel")
     one.add_argument("--seed", type=int, default=1)

@@ -13,7 +13,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from caffefiles.files import write_text
 from foolcaffe.archives import archives, batches
@@ -22,7 +22,7 @@ from foolcaffe.archives.sources import Archive, Fetcher
 from foolcaffe.datasets import labels, names
 from foolcaffe.datasets.labels import Label
 from foolcaffe.errors import FoolCaffeError
-from foolcaffe.lists import SUFFIXES, listable
+from foolcaffe.lists import SUFFIXES, images_in, is_image, listable
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         "LOC_val_solution.csv, val_annotations.txt, the devkit; for batches map_clsloc.txt",
     )
     command.add_argument(
-        "--synsets", type=Path, metavar="FILE", help="the classes, if SOURCE has not all of them: a synset_words.txt"
+        "--synsets", type=Path, metavar="FILE", help="all classes, where SOURCE has only some: a synset_words.txt"
     )
     command.add_argument(
         "--names", type=Path, metavar="FILE", help="the classes' names (default: the dataset's own file, else WordNet)"
@@ -79,7 +79,7 @@ def catalog(
         return _of_batches(source, found, label_file)
     given = labels.read(label_file) if label_file else None
     labelled: list[tuple[str, Label]] = []
-    for path in map(listable, sorted(_images(source))):
+    for path in sorted(_images(source)):
         label = _by_folder(path) if given is None else given.get(labels.stem_of(path))
         if label is None:
             raise FoolCaffeError(
@@ -144,22 +144,16 @@ def _by_folder(path: str) -> str | None:
     return next((f for f in folders if re.fullmatch(r"n\d{8}", f)), folders[-1] if folders else None)
 
 
-def _is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
-
-
 def _images(source: str) -> Iterator[str]:
     if Path(source).is_dir():
-        for folder, _, files in os.walk(source):
-            for name in filter(_is_image, files):
-                yield os.path.relpath(f"{folder}/{name}", source)
+        yield from images_in(source)
         return
     archive, inner = _inside(source)
     with tempfile.TemporaryDirectory() as scratch:
         for raw, _ in archives.members(archive, archives.kind_of(archive), 0, Path(scratch)):
             name = os.fsdecode(raw)
-            if name.startswith(inner) and _is_image(name):
-                yield name[len(inner) :]
+            if name.startswith(inner) and is_image(name):
+                yield listable(name[len(inner) :])
 
 
 def _inside(source: str) -> tuple[str, str]:
@@ -201,6 +195,6 @@ def _of_batches(source: str, found: list[str], label_file: Path | None) -> tuple
     for name in found:
         for index, label in enumerate(batches.labels(f"{source}/{name}" if name else source)):
             if label not in wnids:
-                raise FoolCaffeError(f"{name or source}: image {index} has label {label}, which {label_file} has not")
+                raise FoolCaffeError(f"{name or source}: image {index} has label {label}, not one of {label_file}")
             rows.append((f"{name}/{index:07d}" if name else f"{index:07d}", ids[wnids[label]]))
     return rows, sorted(wnids.values())

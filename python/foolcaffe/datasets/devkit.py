@@ -36,7 +36,7 @@ def read(path: Path) -> tuple[dict[int, tuple[str, str]], list[int]]:
     except (ValueError, KeyError, TypeError, NotImplementedError) as error:
         raise FoolCaffeError(f"{path}: the devkit is damaged: {error}", "get it again") from None
     if not set(truth) <= set(classes):
-        raise FoolCaffeError(f"{path}: the ground truth names classes that meta.mat has not")
+        raise FoolCaffeError(f"{path}: the ground truth names classes that meta.mat does not have")
     return classes, truth
 
 

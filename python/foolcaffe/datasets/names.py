@@ -35,7 +35,7 @@ def read(path: Path) -> dict[str, str]:
 
 
 def parse(data: bytes, path: str) -> dict[str, str]:
-    """As :func:`read`, of a text file's bytes; ``path`` is for messages."""
+    """Parse a text file's bytes as :func:`read` does; ``path`` is for messages."""
     try:
         lines = data.decode("utf-8").splitlines()
     except UnicodeDecodeError:
@@ -48,8 +48,8 @@ def parse(data: bytes, path: str) -> dict[str, str]:
             found["n" + noun[1]] = ", ".join(word.replace("_", " ") for word in words)
             continue
         wnid, _, rest = line.strip().partition("\t" if "\t" in line else " ")
-        if re.fullmatch(r"n\d{8}", wnid) and rest:
-            numbered = re.fullmatch(r"\d+ (\S+)", rest)
+        if rest and not line[0].isspace():  # WordNet's licence is indented
+            numbered = re.fullmatch(r"n\d{8} \d+ (\S+)", line.strip())
             found[wnid] = numbered[1].replace("_", " ") if numbered else rest.strip()
     if not found:
         raise FoolCaffeError(
@@ -69,8 +69,9 @@ def wordnet() -> Path | None:
 
 def beside(source: Path) -> Path | None:
     """A dataset's own file of class names, in its folder or in those that hold it."""
-    for folder in (source, *list(source.absolute().parents)[:4]):
-        for name in OWN:
-            if (folder / name).is_file():
-                return folder / name
-    return None
+    return next(filter(None, map(of, (source, *list(source.absolute().parents)[:4]))), None)
+
+
+def of(folder: Path) -> Path | None:
+    """A dataset's own file of class names in its folder."""
+    return next((folder / name for name in OWN if (folder / name).is_file()), None)

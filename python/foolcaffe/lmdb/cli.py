@@ -12,7 +12,7 @@ from foolcaffe.datasets import catalog
 from foolcaffe.errors import EXIT_FAILED
 from foolcaffe.lmdb import plan, road, shard
 from foolcaffe.lmdb.store import drop
-from foolcaffe.options import shared
+from foolcaffe.options import command_line, shared
 
 EPILOG = """ROOT may be, or lead into, a tar (also ILSVRC2012_img_train.tar, a tar of tars), a zip or a batch of the
 downsampled ImageNet: images.zip/train/ say. An interrupted build goes on when the same command is given again.
@@ -31,12 +31,9 @@ def _add_source(command: argparse.ArgumentParser) -> None:
     command.add_argument("list", type=Path, metavar="LIST", help="lines '<path below ROOT> <class id>'")
     command.add_argument("database", type=Path, metavar="DB", help="the LMDB to make")
     command.add_argument("--size", type=_positive, help="pixels a side (default: 64)")
-    command.add_argument(
-        "--resize_height", "--resize-height", type=_positive, metavar="H", help="as convert_imageset's (default: 64)"
-    )
-    command.add_argument(
-        "--resize_width", "--resize-width", type=_positive, metavar="W", help="as convert_imageset's (default: 64)"
-    )
+    for side in ("height", "width"):
+        text = "as convert_imageset's (default: 64)"
+        command.add_argument(f"--resize_{side}", f"--resize-{side}", type=_positive, metavar="PIXELS", help=text)
     command.add_argument("--gray", action="store_true", help="one channel")
     command.add_argument(
         "--resize",
@@ -69,23 +66,13 @@ def _add_end(command: argparse.ArgumentParser) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    top = argparse.ArgumentParser(
-        prog="python -m foolcaffe.lmdb",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="LMDBs as convert_imageset makes them, with every core and every image accounted for.",
-    )
+    text = "LMDBs as convert_imageset makes them, with every core and every image accounted for."
+    top = command_line("foolcaffe.lmdb", text, epilog=EPILOG)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, text: str, **more: Any) -> argparse.ArgumentParser:
-        return commands.add_parser(
-            name,
-            help=text,
-            description=text,
-            epilog=EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            **more,
-        )
+        raw = argparse.RawDescriptionHelpFormatter
+        return commands.add_parser(name, help=text, description=text, epilog=EPILOG, formatter_class=raw, **more)
 
     quiet = [shared("quiet")]
     build = add("build", "build a database on this machine", parents=quiet)
@@ -168,20 +155,8 @@ def main(arguments: list[str]) -> int:
     if options.command == "shard":
         made = road.build_shard(database, options.number, work, options.workers)
         return _print_report(made, Path(f"{database}, shard {options.number}"))
-    return _print_report(
-        road.build(
-            options.root,
-            options.list,
-            database,
-            settings,
-            work,
-            options.workers,
-            options.mean,
-            not options.no_verify,
-            options.restart,
-        ),
-        database,
-    )
+    source, end = (options.root, options.list), (options.mean, not options.no_verify, options.restart)
+    return _print_report(road.build(*source, database, settings, work, options.workers, *end), database)
 
 
 def _print_report(report: dict[str, Any], what: Path) -> int:

@@ -25,7 +25,7 @@ _BATCH = 256
 
 
 def shard_folder(partial: Path, shard: int) -> Path:
-    """Where a shard lies in a build's working folder."""
+    """Return where a shard lies in a build's working folder."""
     return partial / "shards" / f"{shard:05d}"
 
 
@@ -174,7 +174,7 @@ def publish(folder: Path, report: dict[str, Any], database: Path, partial: Path)
 
 
 def published(database: Path) -> dict[str, Any] | None:
-    """The report of a published database; None if there is none, or none of ours."""
+    """Return the report of a published database; None if no database is there, or it was not made by this program."""
     try:
         read: dict[str, Any] = json.loads((database / "report.json").read_text("utf-8"))
     except (FileNotFoundError, NotADirectoryError):

@@ -85,7 +85,7 @@ class Plan:
 
     @property
     def staging(self) -> Path:
-        """Where batches that were laid out lie."""
+        """The folder of the batches that were laid out."""
         return self.folder
 
     def item(self, position: int) -> Item:

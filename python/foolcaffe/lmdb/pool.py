@@ -21,7 +21,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple
 
 from caffefiles import listfile
@@ -140,7 +139,7 @@ class Pool:
     def __enter__(self) -> Pool:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -160,17 +159,9 @@ class Pool:
         # one thread a worker: the workers are the parallelism, and idle threads count against the memory limit
         environment = child_environment(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
         descriptor = self._file.fileno()
+        arguments = self._plan, descriptor, len(self._memory), self._chunk_max, self._cpu_seconds
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "foolcaffe.lmdb.worker",
-                str(self._plan),
-                str(descriptor),
-                str(len(self._memory)),
-                str(self._chunk_max),
-                str(self._cpu_seconds),
-            ],
+            [sys.executable, "-m", "foolcaffe.lmdb.worker", *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,

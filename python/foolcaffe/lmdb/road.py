@@ -129,12 +129,7 @@ def merge_shards(database: Path, quiet: bool, mean_file: Path | None, check: boo
 
 
 def _finish(
-    made: Plan,
-    partial: Path,
-    database: Path,
-    quiet: bool,
-    mean_file: Path | None,
-    readers: Pool | None,
+    made: Plan, partial: Path, database: Path, quiet: bool, mean_file: Path | None, readers: Pool | None
 ) -> dict[str, Any]:
     folder, report = merge(made, partial, quiet)
     if not report["stored"]:

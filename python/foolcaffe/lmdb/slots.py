@@ -64,7 +64,7 @@ class Shape:
 
     @classmethod
     def of(cls, settings: Settings) -> Shape:
-        """Of the records that a plan asks for."""
+        """Return the shape of the records that a plan asks for."""
         return cls(settings.channels, settings.height, settings.width)
 
     @property

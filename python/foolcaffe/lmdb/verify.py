@@ -54,7 +54,7 @@ class Verifier:
             value, after = found[1], tail(item.label)
             # bytes: memoryviews are compared one element at a time
             if len(value) != size + len(after) or bytes(value[: len(before)]) != before or bytes(value[size:]) != after:
-                wrong.append(f"record {listfile.show(key)} has not the size or the label that the plan says")
+                wrong.append(f"record {listfile.show(key)} does not have the size or the label that the plan says")
             elif crc32(value) != checksums[position - first]:
                 wrong.append(f"record {listfile.show(key)} is damaged: wrong checksum")
         more = next(records, None)

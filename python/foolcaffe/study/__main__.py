@@ -15,7 +15,7 @@ from foolcaffe import engine
 from foolcaffe.engine import ROOT
 from foolcaffe.errors import EXIT_FAILED, FoolCaffeError, nearest, run_cli
 from foolcaffe.locks import locked
-from foolcaffe.options import shared
+from foolcaffe.options import command_line
 from foolcaffe.study.light import write_light
 from foolcaffe.study.parts import PARTS
 from foolcaffe.study.report import About, write_report
@@ -24,13 +24,8 @@ from foolcaffe.study.runner import RECORD, dataset_hashes, read_record, run_part
 
 def main(arguments: list[str]) -> int:
     """Parse, run, write the report; 1 if a part failed."""
-    parser = argparse.ArgumentParser(
-        prog="python -m foolcaffe.study",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[shared("gpu", "quiet")],
-        epilog="parts:\n" + "\n".join(f"  {name:16} {part.title}" for name, part in PARTS.items()),
-    )
+    parts = "parts:\n" + "\n".join(f"  {name:16} {part.title}" for name, part in PARTS.items())
+    parser = command_line("foolcaffe.study", __doc__, "gpu quiet", parts)
     parser.add_argument("part", nargs="*", metavar="PART", help="default: all, in the order below")
     parser.add_argument(
         "--dataset", type=Path, default=ROOT / "build" / "demo", help="build/<dataset> (default: build/demo)"

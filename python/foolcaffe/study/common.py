@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from caffefiles.datum import DatumLMDB
 from foolcaffe.classifier import Classifier
 from foolcaffe.difficulty import spread_images
 from foolcaffe.images import Rgb8
@@ -84,16 +82,16 @@ def neighbours(weights: npt.NDArray[np.float32]) -> float:
 
 
 def standard_error(shares: Sequence[float], images: int) -> float:
-    """Of the mean of several runs' shares on the same images: the images' chance, and that between runs."""
+    """Return the standard error of the mean of several runs' shares on the same images: the images', and the runs'."""
     p = float(np.mean(shares))
     return float(np.sqrt(p * (1 - p) / images + _between(shares)))
 
 
 def lead_error(a: Sequence[str], b: Sequence[str]) -> float:
-    """Of the difference of two models' shares right on the same images: the images' chance, and that between runs.
+    """Return the standard error of the difference of two models' shares: the images', and the runs'.
 
     Args:
-        a, b: :func:`hits` of each run.
+        a, b: the ``hits`` of each run's :class:`~foolcaffe.evaluate.Evaluation`.
     """
     one, other = (np.array([list(map(float, run)) for run in runs]) for runs in (a, b))
     chance = paired_error(one.mean(axis=0), other.mean(axis=0))
@@ -107,17 +105,6 @@ def _between(shares: Sequence[float]) -> float:
 def mean(values: Sequence[float]) -> float:
     """The mean, or not a number of nothing."""
     return float(np.mean(values)) if len(values) else float("nan")
-
-
-def hits(net: Classifier, database: Path) -> str:
-    """For every image of an LMDB, in its order, "1" if the net's best class is the image's label, else "0"."""
-    found = []
-    with DatumLMDB(database) as records:
-        every = iter(records)
-        while batch := list(islice(every, BATCH)):
-            seen = net.scores(np.stack([r.pixels for r in batch]).astype(np.float32)).argmax(axis=1)
-            found += (seen == np.array([r.label for r in batch])).tolist()
-    return "".join("01"[hit] for hit in found)
 
 
 def paired_error(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
@@ -137,19 +124,19 @@ def spread(axes: Axes, x: npt.ArrayLike, samples: Sequence[Sequence[float]], **s
 
 
 def monotone(values: Sequence[float]) -> float:
-    """The least step up of a sequence, relative: negative if it falls anywhere, and not a number if a value is none."""
+    """The least step up of a sequence, relative: negative if it falls anywhere, and NaN if a value is not a number."""
     if not np.isfinite(values).all():
         return float("nan")
     return float(min(b / a - 1 for a, b in zip(values, values[1:])))
 
 
 def percent(share: float) -> str:
-    """As texts print it."""
+    """Print a share in per cent, as texts do."""
     return f"{100 * share:g} %"
 
 
 def decay_name(decay: float) -> str:
-    """As figures print it."""
+    """Print a weight decay as figures do."""
     return f"{decay:g}".replace("10000", "10⁴")
 
 

@@ -250,7 +250,7 @@ class Lab(Bench):
 
 
 def paletted(image: Image.Image) -> Image.Image:
-    """In 256 colours, a third of the bytes; rare ones too, as a colour bar's are."""
+    """Reduce an image to 256 colours, a third of the bytes; rare colours are kept, as those of a colour bar."""
     return image.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
 
 

@@ -119,7 +119,7 @@ class Figure:
     Attributes:
         file: its name.
         title: one line.
-        alt: what is to be seen, for who cannot see it; with the main numbers.
+        alt: what the figure shows, for readers who cannot see it; with the main numbers.
         n: how many of what were measured.
         seed: of the draws behind it.
         photos: whether it shows images of the dataset, which a light report does not pass on.
@@ -211,7 +211,7 @@ class Record:
         return lines[-1 if lines[0].startswith("Traceback") else 0]
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON: numbers that are none become null."""
+        """Return the record for JSON; values that are not numbers become null."""
         value = asdict(self)
         for plain, claim in zip(
             (value["findings"] or {}).get("claims", []), self.findings.claims if self.findings else []
@@ -252,7 +252,7 @@ def _float(value: float | None) -> float:
 
 
 def jsonable(value: Any) -> Any:
-    """The same with None for numbers that JSON has not, and plain Python numbers for NumPy's."""
+    """The same with None for numbers that JSON does not have, and plain Python numbers for NumPy's."""
     if isinstance(value, dict):
         return {k: jsonable(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

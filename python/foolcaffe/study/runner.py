@@ -43,7 +43,7 @@ class Part:
 
 
 def scale_of(dataset: Path) -> Scale:
-    """By the number of training images.
+    """Choose the scale by the number of training images.
 
     Raises:
         FoolCaffeError: there is no dataset.
@@ -79,7 +79,7 @@ def inputs_of(dataset: dict[str, str], scale: Scale) -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Of the programs that take part."""
+    """Return the versions of the programs that take part."""
     found = {
         "foolcaffe": foolcaffe.__version__,
         "engine": f"{engine.name()} {getattr(engine.load(), '__version__', '')}".strip(),
@@ -177,7 +177,7 @@ def _hash(value: Any) -> str:
 
 
 def read_record(path: Path) -> Record | None:
-    """A part's record, or None if there is none that can be used."""
+    """Return a part's record, or None if it is missing or damaged."""
     try:
         return Record.from_json(json.loads(path.read_text("utf-8")))
     except FileNotFoundError:

@@ -8,7 +8,7 @@ from torchcaffe.data.images import decode
 
 
 def read_datum(value: bytes | memoryview, key: bytes, source: str, color: bool | None = None) -> Record:
-    """As :func:`caffefiles.datum.read_datum`, with encoded images decoded.
+    """Read a Datum as :func:`caffefiles.datum.read_datum` does, and decode an encoded image.
 
     Args:
         value: the bytes.

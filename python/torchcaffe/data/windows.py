@@ -29,7 +29,7 @@ class Windows(NamedTuple):
     images: NDArray[np.int64]
     """Which image, counted from 0 in the file's order."""
     lines: NDArray[np.int64]
-    """Where in the file, for errors."""
+    """Line numbers in the file, for errors."""
 
 
 class WindowFile(NamedTuple):
@@ -37,7 +37,7 @@ class WindowFile(NamedTuple):
 
     paths: list[str]
     channels: int
-    """Of the last image, as the file says."""
+    """The number of channels of the last image, as the file says."""
     foreground: Windows
     background: Windows
 
@@ -174,11 +174,11 @@ class Place(NamedTuple):
     """After warping."""
     left: int
     top: int
-    """In the crop, the rest of which is 0."""
+    """The place in the crop, the rest of which is 0."""
 
 
 def place(box: Any, image: tuple[int, int], crop: int, context_pad: int, square: bool, mirror: bool) -> Place | None:
-    """Where a window lands; None if it lies outside the image, or nothing of it is left.
+    """Return where a window lands; None if it lies outside the image, or nothing of it is left.
 
     Args:
         box: x1, y1, x2, y2, ends included.

@@ -1,1 +1,1 @@
-"""Layers: one type a file, all of them listed in :mod:`torchcaffe.layers.registry`."""
+"""Layers: one type a file; :mod:`torchcaffe.layers.registry` finds them by the files' names."""

@@ -20,9 +20,7 @@ class AbsVal(Elementwise):
         self.refuse_in_place(bottom, top)
 
     def value(self, x: torch.Tensor) -> torch.Tensor:
-        """The modulus."""
         return x.abs()
 
     def slope(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """The sign."""
         return x.sign()

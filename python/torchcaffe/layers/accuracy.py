@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 
 from torchcaffe.layers.base import Blobs, ZeroGradientLayer
@@ -20,10 +18,10 @@ class Accuracy(ZeroGradientLayer):
     an error.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 2
-    min_num_top: ClassVar[int | None] = 1
-    max_num_top: ClassVar[int | None] = 2
-    no_force_backward: ClassVar[tuple[int, ...]] = (1,)
+    exact_num_bottom = 2
+    min_num_top = 1
+    max_num_top = 2
+    no_force_backward = (1,)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """A scalar, and C.
@@ -41,7 +39,6 @@ class Accuracy(ZeroGradientLayer):
             top[1].reshape(bottom[0].shape[self._axis])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Count."""
         param, axis, scores = self.param.accuracy_param, self._axis, bottom[0]
         ignore = param.ignore_label if param.HasField("ignore_label") else None
         target, valid = read_labels(self, scores, bottom[1], axis, ignore)

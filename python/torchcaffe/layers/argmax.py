@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 
 from torchcaffe.layers.base import Blobs, ZeroGradientLayer
@@ -18,8 +16,8 @@ class ArgMax(ZeroGradientLayer):
     Differs from Caffe in: backward gives zeros, where Caffe aborts.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """The shape above.

@@ -16,6 +16,8 @@ from torchcaffe import common, fillers
 from torchcaffe.blob import Blob
 
 Blobs = Sequence[Blob]
+Flags = Sequence[bool]
+"""For each bottom, whether its gradient is wanted."""
 
 
 class Layer:
@@ -81,7 +83,7 @@ class Layer:
         """Write the tops' data (in place: ``blob.data``)."""
         raise NotImplementedError(f"{type(self).__name__}.forward")
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """From the tops' diffs: overwrite the bottoms' diffs where asked, add to the parameters' (``accumulate``)."""
         raise NotImplementedError(f"{type(self).__name__}.backward")
 
@@ -152,13 +154,13 @@ class Layer:
             ("bottom", bottoms, self.exact_num_bottom, self.min_num_bottom, self.max_num_bottom),
             ("top", tops, self.exact_num_top, self.min_num_top, self.max_num_top),
         ):
-            for limit, bad, said in (
+            for limit, bad, wording in (
                 (exact, exact is not None and got != exact, "takes"),
                 (least, least is not None and got < least, "takes at least"),
                 (most, most is not None and got > most, "takes at most"),
             ):
                 if bad:
-                    raise self.fail(f"{said} {limit} {what} blob(s), the prototxt gives {got}")
+                    raise self.fail(f"{wording} {limit} {what} blob(s), the prototxt gives {got}")
         if self.equal_num_bottom_top and bottoms != tops:
             raise self.fail(
                 f"produces one top blob for each bottom; the prototxt gives {bottoms} bottom(s), {tops} top(s)"
@@ -213,14 +215,14 @@ class SourceLayer(Layer):
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """Leave the tops as they are: no bottom decides their shapes."""
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """Do nothing: there is no bottom to propagate to."""
 
 
 class ZeroGradientLayer(Layer):
     """A layer through which no gradient passes."""
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """Set the requested bottom diffs to zero."""
         for blob, propagate in zip(bottom, propagate_down):
             if propagate:
@@ -249,7 +251,7 @@ class LossLayer(Layer):
             )
         top[0].reshape()
 
-    def refuse_target_gradient(self, propagate_down: Sequence[bool]) -> None:
+    def refuse_target_gradient(self, propagate_down: Flags) -> None:
         """To be called first in backward.
 
         Raises:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
 from caffefiles.proto import caffe_pb2
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class BatchNorm(Layer):
@@ -21,8 +18,8 @@ class BatchNorm(Layer):
     also where ``propagate_down`` is false, and so does this.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Make the statistics.
@@ -80,7 +77,7 @@ class BatchNorm(Layer):
         self._y = y
         top[0].data.copy_(y.view(top[0].shape))
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """PyTorch's kernel, as if y were its input: mean 0, deviation 1 and, for a weight, the inverse deviation."""
         dy = self._planes(top[0].diff)
         if self._global:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class BatchReindex(Layer):
@@ -14,9 +11,9 @@ class BatchReindex(Layer):
     Differs from Caffe in: ``force_backward`` leaves j alone, where Caffe aborts at it.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 2
-    exact_num_top: ClassVar[int | None] = 1
-    no_force_backward: ClassVar[tuple[int, ...]] = (1,)
+    exact_num_bottom = 2
+    exact_num_top = 1
+    no_force_backward = (1,)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """M examples.
@@ -46,7 +43,7 @@ class BatchReindex(Layer):
                 )
         top[0].data.copy_(bottom[0].data.index_select(0, index))
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """Add up.
 
         Raises:

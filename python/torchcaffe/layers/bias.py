@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 from torchcaffe.layers.broadcast import along, fold, operand_shape
 
 
@@ -18,15 +15,15 @@ class Bias(Layer):
     ``filler``.
     """
 
-    min_num_bottom: ClassVar[int | None] = 1
-    max_num_bottom: ClassVar[int | None] = 2
-    exact_num_top: ClassVar[int | None] = 1
+    min_num_bottom = 1
+    max_num_bottom = 2
+    exact_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Make b.
 
         Raises:
-            CaffeError: the bottom has not so many axes.
+            CaffeError: the bottom has fewer axes.
         """
         if len(bottom) == 1:
             param = self.param.bias_param
@@ -43,12 +40,10 @@ class Bias(Layer):
         top[0].reshape_like(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Add."""
         x, y = bottom[0].data.view(self._folded), top[0].data.view(self._folded)
         torch.add(x, along(self._bias.data), out=y)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """The top's diff, and its sum."""
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         dy = top[0].diff.view(self._folded)
         if len(bottom) == 1 and self.param_propagate_down[0]:
             self.blobs[0].accumulate(dy.sum((0, 2)).view(self._bias.shape))

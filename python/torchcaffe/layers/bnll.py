@@ -18,5 +18,4 @@ class BNLL(Elementwise):
         return x.abs().neg_().exp_().log1p_().add_(x.clamp(min=0))
 
     def slope(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """The logistic function."""
         return x.sigmoid()

@@ -14,7 +14,7 @@ def operand_shape(layer: Layer, param: Any, bottom: Blob) -> tuple[int, ...]:
     """The shape of a learnt operand: ``num_axes`` axes of the bottom's from ``axis`` on; all of them for −1.
 
     Raises:
-        CaffeError: the bottom has not so many axes.
+        CaffeError: the bottom has fewer axes.
     """
     if param.num_axes < -1:
         raise layer.fail(f"num_axes {param.num_axes} is negative", "-1 (all axes from axis on), 0 (a scalar) or more")

@@ -29,5 +29,4 @@ class Clip(Elementwise):
         return x.clamp(max=self.param.clip_param.max).clamp_(min=self.param.clip_param.min)
 
     def slope(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """1 within the bounds."""
         return x.ge(self.param.clip_param.min) & x.le(self.param.clip_param.max)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class Concat(Layer):
@@ -16,8 +13,8 @@ class Concat(Layer):
     The top of a single bottom is its memory.
     """
 
-    min_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    min_num_bottom = 1
+    exact_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Check the parameters.
@@ -54,12 +51,10 @@ class Concat(Layer):
             top[0].share_diff(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Copy each to its place."""
         for blob, part in zip(bottom, torch.split(top[0].data, [b.shape[self._axis] for b in bottom], self._axis)):
             part.copy_(blob.data)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Copy each from its place."""
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         parts = torch.split(top[0].diff, [b.shape[self._axis] for b in bottom], self._axis)
         for blob, part, wanted in zip(bottom, parts, propagate_down):
             if wanted:

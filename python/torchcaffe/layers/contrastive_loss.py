@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
-from torchcaffe.layers.base import Blobs, LossLayer
+from torchcaffe.layers.base import Blobs, Flags, LossLayer
 
 
 class ContrastiveLoss(LossLayer):
@@ -17,8 +14,8 @@ class ContrastiveLoss(LossLayer):
     (a − b)/N; others where the maximum is positive: −(margin − d) (a − b) / ((d + 1e-4) N), legacy −(a − b)/N.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 3
-    no_force_backward: ClassVar[tuple[int, ...]] = (2,)
+    exact_num_bottom = 3
+    no_force_backward = (2,)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """A scalar.
@@ -46,7 +43,7 @@ class ContrastiveLoss(LossLayer):
             other = (param.margin - self._squared.sqrt()).clamp_(min=0).square_()
         top[0].data.copy_(torch.where(self._similar, self._squared, other).sum() / (2 * count))
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """The formula above.
 
         Raises:

@@ -22,9 +22,9 @@ class Convolution(FunctionLayer):
     Differs from Caffe in: at most 3 spatial axes; ``engine`` and ``force_nd_im2col`` are read and have no effect.
     """
 
-    min_num_bottom: ClassVar[int | None] = 1
-    min_num_top: ClassVar[int | None] = 1
-    equal_num_bottom_top: ClassVar[bool] = True
+    min_num_bottom = 1
+    min_num_top = 1
+    equal_num_bottom_top = True
     convolutions: ClassVar[dict[int, Callable[..., torch.Tensor]]] = {
         1: functional.conv1d,
         2: functional.conv2d,
@@ -83,7 +83,6 @@ class Convolution(FunctionLayer):
             raise self.fail(f"a bottom of shape {bottom[0].shape} gives an empty top, {top[0].shape}", "give less pad")
 
     def function(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Convolve each bottom."""
         count = len(inputs) - len(self.blobs)
         weight, bias = inputs[count], inputs[count + 1] if len(self.blobs) > 1 else None
         return tuple(self._one(x, weight, bias) for x in inputs[:count])

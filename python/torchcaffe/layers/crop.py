@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class Crop(Layer):
@@ -14,8 +11,8 @@ class Crop(Layer):
     dx is dy within the cut, else 0; bottom 1 gets none.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 2
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 2
+    exact_num_top = 1
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """Bottom 1's dimensions from the axis on.
@@ -43,10 +40,8 @@ class Crop(Layer):
         top[0].reshape(*x[:axis], *size[axis:])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Cut."""
         top[0].data.copy_(bottom[0].data[tuple(self._cut)])
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Put back."""
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         if propagate_down[0]:
             bottom[0].diff.zero_()[tuple(self._cut)].copy_(top[0].diff)

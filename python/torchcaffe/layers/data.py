@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -27,8 +26,8 @@ class Data(SourceLayer):
     there).
     """
 
-    min_num_top: ClassVar[int | None] = 1
-    max_num_top: ClassVar[int | None] = 2
+    min_num_top = 1
+    max_num_top = 2
 
     _resident: resident.Resident | None = None
 
@@ -68,7 +67,6 @@ class Data(SourceLayer):
         return True if param.force_color else False if param.force_gray else None
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Take the next batch."""
         if self._resident is not None:
             self._resident.fill(top[0].data, top[1].data if len(top) > 1 else None)
             return

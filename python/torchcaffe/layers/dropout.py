@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
 from caffefiles.proto import caffe_pb2
 from torchcaffe import common
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class Dropout(Layer):
@@ -20,8 +17,8 @@ class Dropout(Layer):
     Differs from Caffe in: on a GPU m is drawn by PyTorch there (as Caffe's is by cuRAND).
     """
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Read the ratio.
@@ -34,11 +31,9 @@ class Dropout(Layer):
             raise self.fail(f"dropout_ratio {self._ratio} is not in 0..1 (1 excluded)")
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The bottom's shape."""
         top[0].reshape_like(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Draw a mask, apply it."""
         x = bottom[0].data
         if self.phase != caffe_pb2.TRAIN:
             if top[0] is not bottom[0]:
@@ -52,8 +47,7 @@ class Dropout(Layer):
         self._mask = mask.mul_(1 / (1 - self._ratio))
         torch.mul(x, self._mask, out=top[0].data)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """The same mask."""
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         if not propagate_down[0]:
             return
         if self.phase == caffe_pb2.TRAIN:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 
 from caffefiles.proto import caffe_pb2
@@ -17,7 +15,7 @@ class DummyData(SourceLayer):
     One shape and filler serves all tops, or each has its own. Constants are filled once, others at every forward.
     """
 
-    min_num_top: ClassVar[int | None] = 1
+    min_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Shape the tops and fill the constant ones.

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class Elementwise(Layer):
@@ -20,8 +19,8 @@ class Elementwise(Layer):
     keeps_x: ClassVar[bool] = False
     """Is x copied, in place, for the slope?"""
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def value(self, x: torch.Tensor) -> torch.Tensor:
         """y, not changing x."""
@@ -42,7 +41,7 @@ class Elementwise(Layer):
         self._x = x.clone() if in_place and self.keeps_x and self.needs_backward else None
         top[0].data.copy_(self.value(x))
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """The slope times the top's diff."""
         if propagate_down[0]:
             x = bottom[0].data if self._x is None else self._x

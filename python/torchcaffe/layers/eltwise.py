@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
 from caffefiles.proto import caffe_pb2
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 _Param = caffe_pb2.EltwiseParameter
 
@@ -22,8 +19,8 @@ class Eltwise(Layer):
     Differs from Caffe in: in place is refused, where Caffe overwrites what it still has to read.
     """
 
-    min_num_bottom: ClassVar[int | None] = 2
-    exact_num_top: ClassVar[int | None] = 1
+    min_num_bottom = 2
+    exact_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Read the coefficients.
@@ -71,7 +68,7 @@ class Eltwise(Layer):
                 total = torch.maximum(total, tensor)
         top[0].data.copy_(total)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """Each bottom's share, in order."""
         for i, blob in enumerate(bottom):
             if propagate_down[i]:

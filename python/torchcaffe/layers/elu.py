@@ -14,9 +14,7 @@ class ELU(Elementwise):
     """
 
     def value(self, x: torch.Tensor) -> torch.Tensor:
-        """x or the exponential branch."""
         return torch.where(x > 0, x, x.clamp(max=0).exp_().sub_(1).mul_(self.param.elu_param.alpha))
 
     def slope(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """1, or the exponential branch's own."""
         return torch.where(x > 0, torch.ones_like(y), y + self.param.elu_param.alpha)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class Embed(Layer):
@@ -18,9 +15,9 @@ class Embed(Layer):
     2. ``force_backward`` leaves the bottom alone, where Caffe aborts at it.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
-    no_force_backward: ClassVar[tuple[int, ...]] = (0,)
+    exact_num_bottom = 1
+    exact_num_top = 1
+    no_force_backward = (0,)
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Make W and b.
@@ -36,7 +33,6 @@ class Embed(Layer):
         self.init_blobs(*((weight, bias) if param.bias_term else (weight,)))
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """One axis more."""
         top[0].reshape(*bottom[0].shape, self.param.embed_param.num_output)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
@@ -59,7 +55,7 @@ class Embed(Layer):
             y.add_(self.blobs[1].data)
         top[0].data.copy_(y.view(top[0].shape))
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """Add up rows.
 
         Raises:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
-from torchcaffe.layers.base import Blobs, LossLayer
+from torchcaffe.layers.base import Blobs, Flags, LossLayer
 
 
 class EuclideanLoss(LossLayer):
     """E = Σ (a − b)² / 2N, N × ... both; da = (a − b)/N, db = −da. Both bottoms get gradients."""
 
-    no_force_backward: ClassVar[tuple[int, ...]] = ()
+    no_force_backward = ()
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """A scalar.
@@ -33,8 +30,7 @@ class EuclideanLoss(LossLayer):
         flat = self._difference.view(-1)
         top[0].data.copy_(torch.dot(flat, flat) / (2 * bottom[0].legacy_dim(0)))
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """The formula above."""
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         for blob, sign, wanted in zip(bottom, (1, -1), propagate_down):
             if wanted:
                 factor = top[0].diff * (sign / blob.legacy_dim(0))

@@ -23,9 +23,7 @@ class Exp(Elementwise):
         self._outer = float(torch.tensor(logarithm * param.shift, dtype=torch.float64).exp()) if param.shift else 1.0
 
     def value(self, x: torch.Tensor) -> torch.Tensor:
-        """base^shift · exp(scale · ln base · x)."""
         return x.mul(self._inner).exp_().mul_(self._outer)
 
     def slope(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """A multiple of y."""
         return y.mul(self._inner)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class Filter(Layer):
@@ -19,8 +16,8 @@ class Filter(Layer):
     Differs from Caffe in: Caffe aborts where none is kept, or the selector's gradient is asked for.
     """
 
-    min_num_bottom: ClassVar[int | None] = 2
-    min_num_top: ClassVar[int | None] = 1
+    min_num_bottom = 2
+    min_num_top = 1
 
     _first = True
 
@@ -37,7 +34,7 @@ class Filter(Layer):
         self._first = True
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """As many examples as the selector now marks.
+        """Shape the tops for as many examples as the selector now marks.
 
         Raises:
             CaffeError: the selector is no single value for each example of every bottom.
@@ -58,13 +55,11 @@ class Filter(Layer):
             blob.reshape(count, *source.shape[1:])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Copy the marked ones."""
         for source, blob in zip(bottom, top):
             blob.reshape(self._index.numel(), *source.shape[1:])
             blob.data.copy_(source.data.index_select(0, self._index))
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Copy back, zeros elsewhere."""
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         for source, blob, wanted in zip(bottom, top, propagate_down):
             if wanted:
                 source.diff.zero_().index_copy_(0, self._index, blob.diff)

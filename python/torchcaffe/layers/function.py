@@ -7,7 +7,7 @@ from typing import Any, Union
 
 import torch
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 Outputs = Union[torch.Tensor, "tuple[torch.Tensor, ...]"]
 
@@ -71,7 +71,7 @@ class FunctionLayer(Layer):
         for blob, output in zip(top, outputs):
             blob.data.copy_(output.detach())
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """Gradients by autograd; may be called again after one forward."""
         if not self._outputs:
             raise self.fail("backward without a forward before it")

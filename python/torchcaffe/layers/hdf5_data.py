@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ class HDF5Data(SourceLayer):
     Linux. With several solvers each takes its share of the rows in turn.
     """
 
-    min_num_top: ClassVar[int | None] = 1
+    min_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Read the list and the first file, shape the tops.
@@ -95,7 +95,6 @@ class HDF5Data(SourceLayer):
         return np.asarray(dataset[()], np.float32)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Copy the next rows."""
         size = self._param.batch_size
         batch = [np.empty((size, *shape), np.float32) for shape in self._shapes]
         for i in range(size):

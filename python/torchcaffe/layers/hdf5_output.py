@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from caffefiles.errors import optional, os_error_message
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class HDF5Output(Layer):
@@ -18,8 +16,8 @@ class HDF5Output(Layer):
     The file is written when forward runs, not when the net goes away.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 2
-    exact_num_top: ClassVar[int | None] = 0
+    exact_num_bottom = 2
+    exact_num_top = 0
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Find out whether the file can be written.
@@ -34,8 +32,8 @@ class HDF5Output(Layer):
         try:
             h5py.File(self._path, "w").close()
         except (OSError, ValueError) as error:
-            said = os_error_message(error) if isinstance(error, OSError) and error.filename else str(error)
-            raise self.fail(f"cannot write {self._path!r}: {said}", f"paths are relative to {Path.cwd()}") from None
+            reason = os_error_message(error) if isinstance(error, OSError) and error.filename else str(error)
+            raise self.fail(f"cannot write {self._path!r}: {reason}", f"paths are relative to {Path.cwd()}") from None
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """There are no tops.
@@ -73,5 +71,5 @@ class HDF5Output(Layer):
             raise self.fail(f"cannot write {self._path!r}: {error}") from None
         self._written = True
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """Nothing comes back."""

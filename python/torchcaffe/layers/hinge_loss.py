@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
 from caffefiles.proto import caffe_pb2
-from torchcaffe.layers.base import Blobs
+from torchcaffe.layers.base import Blobs, Flags
 from torchcaffe.layers.labels import ExampleLossLayer, read_example_labels
 
 
@@ -29,8 +27,7 @@ class HingeLoss(ExampleLossLayer):
         squared = self.param.hinge_loss_param.norm == caffe_pb2.HingeLossParameter.L2
         top[0].data.copy_((self._violation.square() if squared else self._violation).sum() / count)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """The formula above."""
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         self.refuse_target_gradient(propagate_down)
         if not propagate_down[0]:
             return

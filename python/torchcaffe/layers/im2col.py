@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
 from torch.nn import functional
@@ -19,8 +18,8 @@ class Im2col(FunctionLayer):
     Channels at its ``axis`` (1); the kernel's positions, row by row, run fastest. dx adds up over the windows.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Read the window.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -30,7 +29,7 @@ class ImageData(SourceLayer):
     one size after resizing or cropping; with a batch_size of 1 each may have its own.
     """
 
-    exact_num_top: ClassVar[int | None] = 2
+    exact_num_top = 2
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Read the list and the first image, start reading ahead.
@@ -80,7 +79,6 @@ class ImageData(SourceLayer):
         return lines
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Take the next batch."""
         data, labels = self._prefetcher.take()
         top[0].reshape(*data.shape)
         top[0].take_data(data)

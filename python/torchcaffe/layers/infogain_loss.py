@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import numpy as np
 import torch
 
 from caffefiles.proto import caffe_pb2
 from caffefiles.prototxt import read_binary
-from torchcaffe.layers.base import Blobs, LossLayer
+from torchcaffe.layers.base import Blobs, Flags, LossLayer
 from torchcaffe.layers.labels import check_label_count, read_labels
 from torchcaffe.layers.normalization import mode, normalizer
 
@@ -29,13 +26,13 @@ class InfogainLoss(LossLayer):
     its loss_weight, given or not.
     """
 
-    exact_num_bottom: ClassVar[int | None] = None
-    min_num_bottom: ClassVar[int | None] = 2
-    max_num_bottom: ClassVar[int | None] = 3
-    exact_num_top: ClassVar[int | None] = None
-    min_num_top: ClassVar[int | None] = 1
-    max_num_top: ClassVar[int | None] = 2
-    no_force_backward: ClassVar[tuple[int, ...]] = (1, 2)
+    exact_num_bottom = None
+    min_num_bottom = 2
+    max_num_bottom = 3
+    exact_num_top = None
+    min_num_top = 1
+    max_num_top = 2
+    no_force_backward = (1, 2)
 
     _stored: torch.Tensor | None = None
 
@@ -95,7 +92,7 @@ class InfogainLoss(LossLayer):
         if len(top) > 1:
             top[1].data.copy_(self._probabilities.view(scores.shape))
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """The formula above.
 
         Raises:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 from torchcaffe.matmul import mm
 
 
@@ -18,8 +15,8 @@ class InnerProduct(Layer):
     dx = dy W, dW += dyᵀ x, db += Σ dy.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     _ones: torch.Tensor | None = None
 
@@ -55,12 +52,11 @@ class InnerProduct(Layer):
         top[0].reshape(*bottom[0].shape[:axis], self._outputs)
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """One matrix product."""
         x, y = self._rows(bottom[0].data, self._inputs), self._rows(top[0].data, self._outputs)
         weights = self.blobs[0].data if self._transpose else self.blobs[0].data.t()
         mm(x, weights, y, self.blobs[1].data if len(self.blobs) > 1 else None)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """Two matrix products and a sum."""
         x, dy = self._rows(bottom[0].data, self._inputs), self._rows(top[0].diff, self._outputs)
         if self.param_propagate_down[0]:

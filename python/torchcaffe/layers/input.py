@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torchcaffe.layers.base import Blobs, SourceLayer
 
 
 class Input(SourceLayer):
     """Tops of the shapes ``input_param.shape`` (one for each top, or one for all); forward leaves them alone."""
 
-    min_num_top: ClassVar[int | None] = 1
+    min_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Shape the tops.

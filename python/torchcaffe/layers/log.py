@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 
 from torchcaffe.layers.base import Blobs
@@ -27,7 +25,7 @@ class Log(Elementwise):
             raise self.fail("there are no logarithms to the base 1")
         self._factor = 1 / logarithm
 
-    keeps_x: ClassVar[bool] = True
+    keeps_x = True
 
     def _argument(self, x: torch.Tensor) -> torch.Tensor:
         return x.mul(self.param.log_param.scale).add_(self.param.log_param.shift)
@@ -37,5 +35,4 @@ class Log(Elementwise):
         return self._argument(x).log_().mul_(self._factor)
 
     def slope(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """A multiple of the argument's inverse."""
         return self._argument(x).reciprocal_().mul_(self.param.log_param.scale * self._factor)

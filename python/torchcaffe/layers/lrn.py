@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 from torch.nn import functional
 
 from caffefiles.proto import caffe_pb2
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class LRN(Layer):
@@ -22,8 +19,8 @@ class LRN(Layer):
     Differs from Caffe in: in place is refused, where Caffe normalizes twice. ``engine`` has no effect.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Read the parameters.
@@ -66,8 +63,7 @@ class LRN(Layer):
         self._scale = self._sums(x.square()).mul_(self._share).add_(param.k if self._across else 1)
         torch.mul(x, self._scale.pow(-param.beta), out=top[0].data)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """The formula above."""
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         if not propagate_down[0]:
             return
         beta = self.param.lrn_param.beta

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class LSTMUnit(Layer):
@@ -17,9 +14,9 @@ class LSTMUnit(Layer):
     gradient.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 3
-    exact_num_top: ClassVar[int | None] = 2
-    no_force_backward: ClassVar[tuple[int, ...]] = (2,)
+    exact_num_bottom = 3
+    exact_num_top = 2
+    no_force_backward = (2,)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """c₀'s shape, twice.
@@ -51,8 +48,8 @@ class LSTMUnit(Layer):
         top[0].data.copy_(cell)
         top[1].data.copy_(o * squashed)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """By hand.
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
+        """Compute the gradients by the formulas above.
 
         Raises:
             CaffeError: cont's gradient is asked for.

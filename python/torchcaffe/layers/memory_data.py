@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ class MemoryData(SourceLayer):
     Caffe's ``set_input_arrays``.
     """
 
-    exact_num_top: ClassVar[int | None] = 2
+    exact_num_top = 2
     _data: Any = None
     _labels: Any = None
     _position = 0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from torchcaffe.layers.base import Blobs
+from torchcaffe.layers.base import Blobs, Flags
 from torchcaffe.layers.labels import ExampleLossLayer, read_example_labels
 
 _LEAST = 1e-20
@@ -25,8 +23,7 @@ class MultinomialLogisticLoss(ExampleLossLayer):
         self._picked = bottom[0].data.view(count, -1).gather(1, self._target).clamp_(min=_LEAST)
         top[0].data.copy_(-self._picked.log().sum() / count)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """The formula above."""
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         self.refuse_target_gradient(propagate_down)
         if not propagate_down[0]:
             return

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class MVN(Layer):
@@ -17,8 +14,8 @@ class MVN(Layer):
     Differs from Caffe in: in place the gradient is the true one, while Caffe overwrites dy before it has read it.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """N × C × H × W.
@@ -40,7 +37,7 @@ class MVN(Layer):
             y.div_(self._deviation)
         top[0].data.view(self._rows).copy_(y)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """The formula above, with y as the top now holds it."""
         if not propagate_down[0]:
             return

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 from caffefiles.proto import caffe_pb2
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class Parameter(Layer):
@@ -15,11 +12,10 @@ class Parameter(Layer):
     A reader's gradient overwrites the blob's diff instead of adding to it, as in Caffe.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 0
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 0
+    exact_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
-        """Make the blob."""
         self.init_blobs((tuple(self.param.parameter_param.shape.dim), caffe_pb2.FillerParameter()))
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
@@ -31,5 +27,5 @@ class Parameter(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Nothing to copy."""
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """Nothing to copy."""

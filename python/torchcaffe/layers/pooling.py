@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
 from torch.nn import functional
@@ -35,9 +34,9 @@ class Pooling(FunctionLayer):
     where Caffe writes outside its memory.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    min_num_top: ClassVar[int | None] = 1
-    max_num_top: ClassVar[int | None] = 2
+    exact_num_bottom = 1
+    min_num_top = 1
+    max_num_top = 2
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Check the parameters.

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
-from torchcaffe.layers.base import Blobs
+from torchcaffe.layers.base import Blobs, Flags
 from torchcaffe.layers.elementwise import Elementwise
 
 
@@ -21,7 +18,7 @@ class Power(Elementwise):
     has read it.
     """
 
-    keeps_x: ClassVar[bool] = True
+    keeps_x = True
 
     def _argument(self, x: torch.Tensor) -> torch.Tensor:
         return x.mul(self.param.power_param.scale).add_(self.param.power_param.shift)
@@ -35,14 +32,13 @@ class Power(Elementwise):
         return argument if param.power == 1 else argument.pow_(param.power)
 
     def slope(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """The formula above."""
         param = self.param.power_param
         factor = param.power * param.scale
         if param.power == 1:
             return torch.full_like(x, factor)
         return self._argument(x).pow_(param.power - 1).mul_(factor)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """The slope times the top's diff; of a constant 0, whatever the top's diff is."""
         param = self.param.power_param
         if param.power * param.scale != 0:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch.nn import functional
 
@@ -20,8 +18,8 @@ class PReLU(FunctionLayer):
     Differs from Caffe in: takes more than four axes, where Caffe aborts.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Make a.
@@ -36,5 +34,4 @@ class PReLU(FunctionLayer):
         self.init_blobs((() if param.channel_shared else (bottom[0].shape[1],), filler))
 
     def function(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """PyTorch's."""
         return functional.prelu(inputs[0], inputs[1].reshape(-1))

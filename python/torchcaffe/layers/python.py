@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import Any, Callable, ClassVar
+from typing import Any, Callable
 
 from caffefiles.errors import nearest
 from torchcaffe import common, views
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 if sys.version_info >= (3, 11):
 
@@ -38,7 +37,7 @@ class Python(Layer):
 
     instance: Any = None
     """The user's object."""
-    min_num_bottom: ClassVar[int | None] = 0
+    min_num_bottom = 0
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Import the module, make the object, call its setup.
@@ -84,17 +83,14 @@ class Python(Layer):
         return getattr(found, name)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The object's reshape."""
         with self._located("reshape"):
             self.instance.reshape(_views(bottom), _views(top))
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """The object's forward."""
         with self._located("forward"):
             self.instance.forward(_views(bottom), _views(top))
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """The object's backward."""
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         with self._located("backward"):
             self.instance.backward(_views(top), list(propagate_down), _views(bottom))
 

@@ -26,10 +26,10 @@ class RecurrentLayer(FunctionLayer):
 
     hidden: ClassVar[int] = 1
     """How many hidden states."""
-    no_force_backward: ClassVar[tuple[int, ...]] = (1,)
+    no_force_backward = (1,)
 
     def check_blob_counts(self, bottoms: int, tops: int) -> None:
-        """As many as expose_hidden asks for."""
+        """Return as many as expose_hidden asks for."""
         exposed = self.hidden if self.param.recurrent_param.expose_hidden else 0
         if bottoms not in (2 + exposed, 3 + exposed):
             raise self.fail(f"takes {2 + exposed} or {3 + exposed} bottom blobs, the prototxt gives {bottoms}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 
 from caffefiles.proto import caffe_pb2
@@ -16,16 +14,14 @@ _Param = caffe_pb2.ReductionParameter
 class Reduction(FunctionLayer):
     """y = ``coeff`` · Σ x, Σ |x| (ASUM), Σ x² (SUMSQ) or mean x over the axes from ``axis`` (0) on, which vanish."""
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The axes before ``axis``."""
         self._axis = bottom[0].canonical_axis(self.param.reduction_param.axis)
         super().reshape(bottom, top)
 
     def function(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Reduce rows."""
         x, param = inputs[0].flatten(self._axis), self.param.reduction_param
         if param.operation == _Param.ASUM:
             x = x.abs()

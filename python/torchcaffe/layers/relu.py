@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class ReLU(Layer):
@@ -16,15 +13,13 @@ class ReLU(Layer):
     In place, x is judged by y, as in Caffe: right for a slope that is not negative.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """The bottom's shape."""
         top[0].reshape_like(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Elementwise."""
         x, slope = bottom[0].data, self.param.relu_param.negative_slope
         if slope:
             torch.nn.functional.leaky_relu_(x, slope) if top[0] is bottom[0] else top[0].data.copy_(
@@ -33,8 +28,7 @@ class ReLU(Layer):
         else:
             torch.clamp(x, min=0, out=top[0].data)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Elementwise."""
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         if not propagate_down[0]:
             return
         x, dy, slope = bottom[0].data, top[0].diff, self.param.relu_param.negative_slope

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
 from caffefiles.proto import caffe_pb2
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 from torchcaffe.layers.broadcast import along, fold, operand_shape
 
 
@@ -19,15 +16,15 @@ class Scale(Layer):
     ``filler`` (1 if unset). b, if ``bias_term``, is the last blob, of s's shape. In place or not.
     """
 
-    min_num_bottom: ClassVar[int | None] = 1
-    max_num_bottom: ClassVar[int | None] = 2
-    exact_num_top: ClassVar[int | None] = 1
+    min_num_bottom = 1
+    max_num_bottom = 2
+    exact_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Make s and b.
 
         Raises:
-            CaffeError: the bottom has not so many axes.
+            CaffeError: the bottom has fewer axes.
         """
         param = self.param.scale_param
         filler = param.filler if param.HasField("filler") else caffe_pb2.FillerParameter(type="constant", value=1)
@@ -58,7 +55,7 @@ class Scale(Layer):
         if self._bias is not None:
             y.add_(along(self._bias.data))
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """The three sums above, the bottom's diff last since it may be the top's."""
         dy = top[0].diff.view(self._folded)
         if self._bias is not None and self.param_propagate_down[-1]:

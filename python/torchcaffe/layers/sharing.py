@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class SharingLayer(Layer):
     """The top is the bottom in another shape, data and diff: one memory."""
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def shape(self, bottom: Blobs) -> tuple[int, ...]:
         """The top's shape, of as many values as the bottom's."""
@@ -32,5 +29,5 @@ class SharingLayer(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Nothing to copy."""
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """Nothing to copy."""

@@ -11,9 +11,7 @@ class Sigmoid(Elementwise):
     """y = 1 / (1 + exp −x), dx = dy · y · (1 − y). Right in place, too. ``engine`` has no effect."""
 
     def value(self, x: torch.Tensor) -> torch.Tensor:
-        """The logistic function."""
         return x.sigmoid()
 
     def slope(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """y (1 − y)."""
         return y * (1 - y)

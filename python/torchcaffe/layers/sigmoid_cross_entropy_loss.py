@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch.nn import functional
 
 from caffefiles.proto import caffe_pb2
-from torchcaffe.layers.base import Blobs, LossLayer
+from torchcaffe.layers.base import Blobs, Flags, LossLayer
 from torchcaffe.layers.normalization import mode, normalizer
 
 
@@ -20,7 +18,6 @@ class SigmoidCrossEntropyLoss(LossLayer):
     """
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
-        """Read loss_param."""
         loss_param = self.param.loss_param
         self._ignore: int | None = loss_param.ignore_label if loss_param.HasField("ignore_label") else None
         given = loss_param.HasField("normalization") or loss_param.HasField("normalize")
@@ -37,7 +34,7 @@ class SigmoidCrossEntropyLoss(LossLayer):
             raise self.fail(f"bottoms of shapes {bottom[0].shape} and {bottom[1].shape}", "one target for each score")
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """In a form that cannot overflow; keeps which targets count."""
+        """Compute the loss in a form that cannot overflow, and keep which targets count."""
         x, target = bottom[0].data, bottom[1].data.view(bottom[0].shape)
         losses = functional.binary_cross_entropy_with_logits(x, target, reduction="none")
         self._valid = None
@@ -48,8 +45,7 @@ class SigmoidCrossEntropyLoss(LossLayer):
         self._normalizer = normalizer(self._normalization, outer, bottom[0].count // max(outer, 1), self._valid)
         top[0].data.copy_(losses.sum() / self._normalizer)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """p − t."""
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         self.refuse_target_gradient(propagate_down)
         if not propagate_down[0]:
             return

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torchcaffe.layers.base import Blobs, ZeroGradientLayer
 
 
 class Silence(ZeroGradientLayer):
     """Any number of bottoms, no top; bottom diffs are 0."""
 
-    min_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 0
+    min_num_bottom = 1
+    exact_num_top = 0
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """There is no top."""

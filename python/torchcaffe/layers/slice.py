@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class Slice(Layer):
@@ -17,8 +14,8 @@ class Slice(Layer):
     bottom's memory.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    min_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    min_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Check the parameters.
@@ -65,12 +62,10 @@ class Slice(Layer):
             top[0].share_diff(bottom[0])
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Copy each from its place."""
         for blob, part in zip(top, torch.split(bottom[0].data, self._sizes, self._axis)):
             blob.data.copy_(part)
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Copy each to its place."""
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         if propagate_down[0]:
             for blob, part in zip(top, torch.split(bottom[0].diff, self._sizes, self._axis)):
                 part.copy_(blob.diff)

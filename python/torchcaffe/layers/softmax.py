@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 
 from torchcaffe.layers.base import Blobs
@@ -13,8 +11,8 @@ from torchcaffe.layers.function import FunctionLayer
 class Softmax(FunctionLayer):
     """y = exp(x − max x) / Σ exp(x − max x) along ``softmax_param.axis`` (1); top of the bottom's shape."""
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """The bottom's shape.
@@ -26,5 +24,4 @@ class Softmax(FunctionLayer):
         top[0].reshape_like(bottom[0])
 
     def function(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """The softmax along the axis."""
         return torch.softmax(inputs[0], self.param.softmax_param.axis)

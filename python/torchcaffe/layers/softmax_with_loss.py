@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
-from torchcaffe.layers.base import Blobs, LossLayer
+from torchcaffe.layers.base import Blobs, Flags, LossLayer
 from torchcaffe.layers.labels import check_label_count, read_labels
 from torchcaffe.layers.normalization import mode, normalizer
 
@@ -25,20 +22,18 @@ class SoftmaxWithLoss(LossLayer):
     top works, while Caffe aborts at its loss_weight, given or not.
     """
 
-    exact_num_top: ClassVar[int | None] = None
-    min_num_top: ClassVar[int | None] = 1
-    max_num_top: ClassVar[int | None] = 2
+    exact_num_top = None
+    min_num_top = 1
+    max_num_top = 2
 
     _probabilities: torch.Tensor | None = None
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
-        """Read loss_param."""
         loss_param = self.param.loss_param
         self._ignore: int | None = loss_param.ignore_label if loss_param.HasField("ignore_label") else None
         self._normalization = mode(loss_param)
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
-        """A scalar, and the scores' shape."""
         super().reshape(bottom, top)
         self._axis = bottom[0].canonical_axis(self.param.softmax_param.axis)
         check_label_count(self, bottom[0], bottom[1], self._axis)
@@ -60,7 +55,7 @@ class SoftmaxWithLoss(LossLayer):
         if len(top) > 1:
             top[1].data.copy_(probabilities.view(scores.shape))
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         """(p − onehot) · loss_weight / Z."""
         self.refuse_target_gradient(propagate_down)
         if not propagate_down[0]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
-
 import torch
 
-from torchcaffe.layers.base import Blobs, Layer
+from torchcaffe.layers.base import Blobs, Flags, Layer
 
 
 class Split(Layer):
     """tops = bottom, the same memory; bottom diff = sum of the tops' diffs. See torchcaffe.splits."""
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    min_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    min_num_top = 1
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """All tops have the bottom's shape.
@@ -30,8 +27,7 @@ class Split(Layer):
     def forward(self, bottom: Blobs, top: Blobs) -> None:
         """Nothing to copy: the memory is shared."""
 
-    def backward(self, top: Blobs, propagate_down: Sequence[bool], bottom: Blobs) -> None:
-        """Sum of the tops' diffs."""
+    def backward(self, top: Blobs, propagate_down: Flags, bottom: Blobs) -> None:
         if not propagate_down[0]:
             return
         diff = bottom[0].diff

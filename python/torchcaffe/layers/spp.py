@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
 
 import torch
 
@@ -21,8 +20,8 @@ class SPP(FunctionLayer):
     ``engine`` has no effect.
     """
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Check the parameters.
@@ -61,7 +60,6 @@ class SPP(FunctionLayer):
         return layer
 
     def function(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Pool at every level."""
         tops = [level.function(inputs[0]) for level in self._levels]
         planes = [top[0] if isinstance(top, tuple) else top for top in tops]
         return planes[0] if len(planes) == 1 else torch.cat([plane.flatten(1) for plane in planes], 1)

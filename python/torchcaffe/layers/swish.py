@@ -16,6 +16,5 @@ class Swish(Elementwise):
         return x * self._sigmoid
 
     def slope(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """By y and s."""
         scaled = y * self.param.swish_param.beta
         return torch.addcmul(scaled, self._sigmoid, 1 - scaled)

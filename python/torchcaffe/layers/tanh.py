@@ -11,9 +11,7 @@ class TanH(Elementwise):
     """y = tanh x, dx = dy · (1 − y²). Right in place, too. ``engine`` has no effect."""
 
     def value(self, x: torch.Tensor) -> torch.Tensor:
-        """The hyperbolic tangent."""
         return x.tanh()
 
     def slope(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """1 − y²."""
         return 1 - y * y

@@ -14,9 +14,7 @@ class Threshold(Elementwise):
     """
 
     def value(self, x: torch.Tensor) -> torch.Tensor:
-        """Above or not."""
         return x.gt(self.param.threshold_param.threshold)
 
     def slope(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Flat."""
         return torch.zeros_like(y)

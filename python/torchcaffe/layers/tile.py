@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 
 from torchcaffe.layers.base import Blobs
@@ -13,8 +11,8 @@ from torchcaffe.layers.function import FunctionLayer
 class Tile(FunctionLayer):
     """The bottom ``tiles`` times one after another along ``axis`` (1); dx is the sum of the copies' diffs."""
 
-    exact_num_bottom: ClassVar[int | None] = 1
-    exact_num_top: ClassVar[int | None] = 1
+    exact_num_bottom = 1
+    exact_num_top = 1
 
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """``tiles`` times as long along the axis.
@@ -30,5 +28,4 @@ class Tile(FunctionLayer):
         super().reshape(bottom, top)
 
     def function(self, *inputs: torch.Tensor) -> torch.Tensor:
-        """Repeat."""
         return inputs[0].repeat(self._repeats)

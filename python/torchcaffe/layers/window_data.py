@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -37,7 +36,7 @@ class WindowData(SourceLayer):
     smaller than the crop, channels other than 3.
     """
 
-    exact_num_top: ClassVar[int | None] = 2
+    exact_num_top = 2
 
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Read the window file, shape the tops, start reading ahead.
@@ -93,7 +92,6 @@ class WindowData(SourceLayer):
         return mean[:, offset : offset + crop, offset : offset + crop]
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
-        """Take the next batch."""
         data, labels = self._prefetcher.take()
         top[0].take_data(data)
         top[1].take_data(labels)
@@ -103,12 +101,8 @@ class _Batches:
     """Makes batches; knows nothing of the layer, so that the layer can go away."""
 
     def __init__(self, layer: Layer, windows: WindowFile, mean: NDArray[np.float32], generator: Generator) -> None:
-        self._param, self._fail, self._mean, self._generator = (
-            layer.param.window_data_param,
-            layer.fail,
-            mean,
-            generator,
-        )
+        self._param, self._fail = layer.param.window_data_param, layer.fail
+        self._mean, self._generator = mean, generator
         self._crop, self._mirror = layer.param.transform_param.crop_size, layer.param.transform_param.mirror
         self._paths = [self._param.root_folder + path for path in windows.paths]
         size = self._param.batch_size

@@ -10,11 +10,11 @@ from caffefiles.files import PathLike
 
 
 class CaffeRuntimeError(CaffeError, RuntimeError):
-    """Where pycaffe raises RuntimeError: a file that cannot be opened, arrays that do not fit a MemoryData layer."""
+    """Raised where pycaffe raises RuntimeError: an unreadable file, arrays that do not fit a MemoryData layer."""
 
 
 class CaffeValueError(CaffeError, ValueError):
-    """Where NumPy or pycaffe raise ValueError or a bare Exception: arrays that do not fit."""
+    """Raised where NumPy or pycaffe raise ValueError or a bare Exception: arrays that do not fit."""
 
 
 def require_file(path: PathLike) -> None:

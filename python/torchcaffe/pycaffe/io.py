@@ -61,7 +61,7 @@ def blobprotovector_str_to_arraylist(str: bytes) -> list[Array]:
     """The arrays of a serialized BlobProtoVector.
 
     Raises:
-        CaffeError: it is none.
+        CaffeError: the bytes are not a BlobProtoVector.
     """
     from caffefiles.prototxt import parse_binary
 
@@ -73,7 +73,7 @@ def array_to_datum(arr: Any, label: int | None = None) -> Any:
     """A Datum of an array, channels × height × width: bytes if uint8, else floats.
 
     Raises:
-        ValueError: the array has not three axes.
+        ValueError: the array does not have three axes.
     """
     arr = np.asarray(arr)
     if arr.ndim != 3:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import zip_longest
 from typing import Any, Callable
 
@@ -75,38 +76,26 @@ class Net:
 
     # -- what it is made of ----------------------------------------------------------------------------------------
 
-    def _cached(self, key: str, make: Callable[[], Any]) -> Any:
-        cache = self.__dict__.setdefault("_cache", {})
-        if key not in cache:
-            cache[key] = make()
-        return cache[key]
-
-    @property
+    @cached_property
     def blobs(self) -> OrderedDict[str, Blob]:
         """The blobs by name, in the order in which they are made."""
-        return self._cached("blobs", lambda: OrderedDict(zip(self._blob_names, self._blobs)))  # type: ignore[no-any-return]
+        return OrderedDict(zip(self._blob_names, self._blobs))
 
     @property
     def blob_loss_weights(self) -> OrderedDict[str, float]:
         """For each blob, the weight with which it counts in the loss."""
         return OrderedDict(zip(self._blob_names, self._blob_loss_weights))
 
-    @property
+    @cached_property
     def params(self) -> OrderedDict[str, BlobVec]:
         """The parameters of each layer that has any: weights, bias."""
-        return self._cached(  # type: ignore[no-any-return]
-            "params",
-            lambda: OrderedDict(
-                (name, BlobVec(layer.blobs))
-                for name, layer in zip(self._net.layer_names, self._net.layers)
-                if layer.blobs
-            ),
-        )
+        named = zip(self._net.layer_names, self._net.layers)
+        return OrderedDict((name, BlobVec(layer.blobs)) for name, layer in named if layer.blobs)
 
-    @property
+    @cached_property
     def layers(self) -> list[Layer]:
         """The layers, in order; one written in Python is the user's own object."""
-        return self._cached("layers", lambda: [_layer(layer) for layer in self._net.layers])  # type: ignore[no-any-return]
+        return [_layer(layer) for layer in self._net.layers]
 
     @property
     def layer_dict(self) -> OrderedDict[str, Layer]:
@@ -196,16 +185,15 @@ class Net:
         Raises:
             CaffeError: there is no such layer or blob, or the arrays are not the inputs.
         """
-        names = set(self.outputs if end is None else self.top_names[self._known_layer(end)]) | set(blobs or ())
-        self._known_blobs(names)
         first = 0 if start is None else self._net.layer_id(start)
         last = len(self._net.layers) - 1 if end is None else self._net.layer_id(end)
+        names = self._known_blobs(self.outputs if end is None else self.top_names[end], blobs)
         if kwargs and set(kwargs) != set(self.inputs):
             raise self._mismatch("Input blob", kwargs, "inputs", self.inputs, "give an array for each of them")
         for name, value in kwargs.items():
             self._assign(name, value, "data", "Input")
         self._forward(first, last)
-        return {name: self.blobs[name].data for name in sorted(names)}
+        return {name: self.blobs[name].data for name in names}
 
     def backward(
         self, diffs: Sequence[str] | None = None, start: str | None = None, end: str | None = None, **kwargs: Any
@@ -224,25 +212,23 @@ class Net:
         Raises:
             CaffeError: there is no such layer or blob, or the arrays are not the outputs.
         """
-        names = set(self.inputs if end is None else self.bottom_names[self._known_layer(end)]) | set(diffs or ())
-        self._known_blobs(names)
         first = len(self._net.layers) - 1 if start is None else self._net.layer_id(start)
         last = 0 if end is None else self._net.layer_id(end)
+        names = self._known_blobs(self.inputs if end is None else self.bottom_names[end], diffs)
         if kwargs and set(kwargs) != set(self.outputs):
             raise self._mismatch("Top diff", kwargs, "outputs", self.outputs, "give a gradient for each of them")
         for name, value in kwargs.items():
             self._assign(name, value, "diff", "Diff")
         self._backward(first, last)
-        return {name: self.blobs[name].diff for name in sorted(names)}
+        return {name: self.blobs[name].diff for name in names}
 
-    def _known_layer(self, name: str) -> str:
-        self._net.layer_id(name)
-        return name
-
-    def _known_blobs(self, names: Iterable[str]) -> None:
-        for name in names:
+    def _known_blobs(self, names: Iterable[str], more: Iterable[str] | None) -> list[str]:
+        """All of them by name."""
+        wanted = sorted({*names, *(more or ())})
+        for name in wanted:
             if name not in self.blobs:
                 raise CaffeError(f"{self._net.source}: there is no blob {name!r}", nearest(name, self.blobs))
+        return wanted
 
     def _mismatch(
         self, what: str, given: Iterable[str], side: str, expected: Iterable[str], hint: str
@@ -386,7 +372,8 @@ class Net:
     def share_with(self, other: Net) -> None:
         """Use the other net's weights, the very same memory, for layers of the same name."""
         self._net.share_trained_layers_with(other._net)
-        self.__dict__.pop("_cache", None)
+        for cached in ("blobs", "params", "layers"):
+            self.__dict__.pop(cached, None)
 
     def save(self, filename: PathLike) -> None:
         """Write a binary caffemodel, whole or not at all."""

@@ -177,5 +177,5 @@ class NCCL:
 
     @staticmethod
     def new_uid() -> str:
-        """Not offered."""
+        """Raise: this engine does not offer it."""
         raise CaffeRuntimeError("this engine has no NCCL (caffe.has_nccl() is False)", "train on one GPU")

@@ -15,7 +15,7 @@ def gpu_ids(asked: str) -> list[int]:
 
     Raises:
         CheckError: it is no list of ids.
-        CaffeError: all are asked for, and there is none.
+        CaffeError: all GPUs are asked for, and there is none.
     """
     if not asked:
         return []

@@ -14,7 +14,7 @@ def device_query(flags: dict[str, Any]) -> int:
     """Say what the GPUs of ``-gpu`` are.
 
     Raises:
-        CaffeError: there is none, or no such one.
+        CaffeError: there is no GPU, or none of that id.
     """
     log.info("caffe.cpp:138", "Querying GPUs %s", flags["gpu"])
     ids = gpu_ids(flags["gpu"])

@@ -28,7 +28,7 @@ class Writer(ABC):
     """
 
     name: str
-    """Of the backend."""
+    """The backend's name."""
     error: type[Exception]
     """What the backend raises."""
 
@@ -71,8 +71,8 @@ class Writer(ABC):
 
     def fail(self, error: Exception) -> CaffeError:
         """What went wrong."""
-        said = leveldb_reader.reason(error)
-        return CaffeError(f"writing the {self.name} {self._path!r} failed: {said}", "is the disk full?")
+        reason = leveldb_reader.reason(error)
+        return CaffeError(f"writing the {self.name} {self._path!r} failed: {reason}", "is the disk full?")
 
     def __enter__(self) -> Writer:
         return self
@@ -140,8 +140,7 @@ class LevelDbWriter(Writer):
             self._db: Any = plyvel.DB(self._path, create_if_missing=True, error_if_exists=True, **sizes)
         except plyvel.Error as error:
             raise CheckError(
-                "db_leveldb.cpp:16",
-                f"status.ok() Failed to open leveldb {self._path} {leveldb_reader.reason(error)}",
+                "db_leveldb.cpp:16", f"status.ok() Failed to open leveldb {self._path} {leveldb_reader.reason(error)}"
             ) from None
         self._batch: Any = self._db.write_batch()
         log.info("db_leveldb.cpp:18", "Opened leveldb %s", self._path)

@@ -22,8 +22,7 @@ CASES = {
         {"x": (5, 7)},
     ),
     "loss on a blob that is read": Case(
-        LOSS.format("l", "x", "loss_weight: 2") + 'layer { name: "r" type: "ReLU" bottom: "l" top: "y" }',
-        XT,
+        LOSS.format("l", "x", "loss_weight: 2") + 'layer { name: "r" type: "ReLU" bottom: "l" top: "y" }', XT
     ),
     "loss weight on any top": Case(ip("a", "x", "a", 3, "loss_weight: 0.25"), {"x": (5, 7)}),
     "two losses": Case(LOSS.format("l", "x", "loss_weight: 0.5") + LOSS.format("m", "x", "loss_weight: 3"), XT),

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from foolcaffe.evaluate import evaluate
 from foolcaffe.figures import template_image
-from foolcaffe.study.common import decay_name, hits, lead_error, neighbours, standard_error
+from foolcaffe.study.common import decay_name, lead_error, neighbours, standard_error
 from foolcaffe.study.lab import Bench, Lab
 from foolcaffe.study.record import POST, Check, Claim, number
 from foolcaffe.style import BLUE, GREEN, GREY, ORANGE, styled
@@ -57,7 +57,7 @@ def _measure(lab: Bench, decay: float, seed: int) -> dict[str, Any]:
     return {
         "top1": found.top1 / found.images,
         "top5": found.top5 / found.images,
-        "hits": hits(net, model.dataset / "val_lmdb"),
+        "hits": found.hits,
         "images": found.images,
         "classes": found.classes,
         "smooth": neighbours(weights),

@@ -109,7 +109,7 @@ def _view(lab: Bench, kind: str, number: int) -> Path:
 
 
 def _fed(lab: Bench) -> Path:
-    """Where the fed datasets lie: those of other inputs are not used."""
+    """Return the folder of the fed datasets; those of other inputs are not used."""
     return lab.root / f"{lab.dataset.name}-background-{lab.key_of(_measure)[:12]}"
 
 
@@ -216,14 +216,14 @@ def claim(found: dict[str, list[dict[str, Any]]]) -> Claim:
     Args:
         found: net → rounds, as they are measured.
     """
-    told, checks, missed = [], [], []
+    sentences, checks, missed = [], [], []
     for kind, rounds in found.items():
         first, last = rounds[0], rounds[-1]
         name = f"the {kind} net" if kind == "linear" else f"the {kind}"
         fed, unseen = 100 * last["fed"], 100 * last["unseen"]
         # more than half of the attacks failed: there is no median
         before, after = (r["change"] or math.inf for r in (first, last))
-        told.append(
+        sentences.append(
             f"After {last['round']} rounds {name} sees {fed:.0f} % of the {last['images']} fooling images fed to it as "
             f"background, {unseen:.0f} % of unseen ones made on the net before, and {100 * last['lost']:.1f} % of "
             f"clean images. Fresh attacks turn {100 * last['success']:.0f} % of images into a class chosen at random "
@@ -241,10 +241,10 @@ def claim(found: dict[str, list[dict[str, Any]]]) -> Claim:
         ]
     if not checks:
         why = f"no net sees {LEARNT:g} % of what it was fed, and {UNSEEN:g} % of what is like it, as background."
-        return Claim("background", POST, QUOTE, " ".join(told), untestable=why)
+        return Claim("background", POST, QUOTE, " ".join(sentences), untestable=why)
     if missed:
-        told.append(f"By the rule {' and '.join(missed)} has not learnt the class, and does not count.")
-    return Claim("background", POST, QUOTE, " ".join(told), checks)
+        sentences.append(f"By the rule {' and '.join(missed)} has not learnt the class, and does not count.")
+    return Claim("background", POST, QUOTE, " ".join(sentences), checks)
 
 
 def _plot(lab: Lab, found: dict[str, list[dict[str, Any]]]) -> None:
@@ -261,9 +261,7 @@ def _plot(lab: Lab, found: dict[str, list[dict[str, Any]]]) -> None:
             ):
                 shown = [(n, 100 * r[key]) for n, r in zip(x, rounds) if r[key] is not None]
                 axes.plot(*zip(*shown), mark, color=colour, lw=1.4, ms=5, label=name)
-            axes.set_ylim(-3, 106)
-            axes.set_title(f"{kind} net" if kind == "linear" else kind)
-            axes.set_ylabel("images (%)")
+            axes.set(ylim=(-3, 106), title=f"{kind} net" if kind == "linear" else kind, ylabel="images (%)")
         for (kind, rounds), colour in zip(found.items(), (BLUE, ORANGE)):
             panels[-1].plot(
                 [r["round"] for r in rounds],
@@ -274,8 +272,7 @@ def _plot(lab: Lab, found: dict[str, list[dict[str, Any]]]) -> None:
                 label=kind,
             )
         panels[-1].set_ylim(bottom=0)
-        panels[-1].set_title("change that fresh attacks need")
-        panels[-1].set_ylabel("median mean |δ| (grey levels)")
+        panels[-1].set(title="change that fresh attacks need", ylabel="median mean |δ| (grey levels)")
         panels[-1].legend(fontsize=9)
         for axes in panels:
             axes.set_xticks(range(ROUNDS + 1))

@@ -173,16 +173,18 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]]) -> None:
             axes.bar_label(bars, [f"{v:.0f}" for v in values], fontsize=9)
         axes.axhline(100 * first["chance"], color=GREY, lw=1, ls="--", label="photos of unchanged images")
         axes.set_xticks(place, [name.replace(", ", ",\n") for name in names])
-        axes.set_ylim(0, 108)
-        axes.set_xlabel("attack, and how sure the net was of the wrong class")
-        axes.set_ylabel("photos that keep the wrong class (%)")
+        axes.set(
+            ylim=(0, 108),
+            xlabel="attack, and how sure the net was of the wrong class",
+            ylabel="photos that keep the wrong class (%)",
+        )
         axes.legend(fontsize=9)
-    told = ", ".join(f"{name} {100 * first['attacks'][name]['survive']:.0f} %" for name in names)
+    survivals = ", ".join(f"{name} {100 * first['attacks'][name]['survive']:.0f} %" for name in names)
     lab.figure(
         "camera",
         canvas,
         "Which attacks survive the camera",
-        f"Photos that keep the wrong class: {told}.",
+        f"Photos that keep the wrong class: {survivals}.",
         f"{first['images']} validation images, {PHOTOS} photos of each",
         seed,
     )

@@ -20,7 +20,6 @@ from foolcaffe.study.common import (
     Case,
     cases,
     decay_name,
-    hits,
     lead_error,
     median,
     monotone,
@@ -129,7 +128,7 @@ def _measure(lab: Bench, decay: float) -> dict[str, Any]:
     right = [float(p.max()) for p, case in zip(starts, chosen) if p.argmax() == case.label]
     out["right"] = float(np.mean(right)) if right else None
     scored = evaluate(net, model.dataset / "val_lmdb", quiet=True)
-    out["top1"], out["hits"] = scored.top1 / scored.images, hits(net, model.dataset / "val_lmdb")
+    out["top1"], out["hits"] = scored.top1 / scored.images, scored.hits
     return out
 
 
@@ -234,8 +233,7 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]], n: int) -> None:
         left.set_yscale("log")
         plain(left)
         left.set_xticks(place, [decay_name(d) for d in found])
-        left.set_xlabel("weight decay")
-        left.set_ylabel("mean |δ| of fooling PNGs (grey levels)\nmedian and quartiles")
+        left.set(xlabel="weight decay", ylabel="mean |δ| of fooling PNGs (grey levels)\nmedian and quartiles")
         left.legend(fontsize=9)
         for (decay, f), colour in zip(found.items(), COLOURS):
             right.plot(
@@ -249,9 +247,11 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]], n: int) -> None:
             )
         right.set_xscale("log", base=2)
         right.set_xticks(LEVELS, [f"{level:g}" for level in LEVELS])
-        right.set_ylim(0, 102)
-        right.set_xlabel("mean |δ| along the template (grey levels)")
-        right.set_ylabel("median confidence in the wrong class (%)")
+        right.set(
+            ylim=(0, 102),
+            xlabel="mean |δ| along the template (grey levels)",
+            ylabel="median confidence in the wrong class (%)",
+        )
         right.legend(fontsize=9)
     lab.figure(
         "difficulty",
@@ -268,30 +268,19 @@ def _plots(lab: Lab, found: dict[float, dict[str, Any]], n: int) -> None:
 def _rows(lab: Lab, models: dict[float, TrainedModel], chosen: list[Case]) -> None:
     """The post's last figure: one image, one target, the weakest decay above the strongest."""
     case = chosen[len(chosen) // 2]
-    rows, told = [], []
+    rows, changes = [], []
     for decay in (lab.scale.decays[0], lab.scale.decays[-1]):
         net, synsets = models[decay].classifier(), models[decay].synsets()
         result = gradient(net, case.start, Criterion(case.target), seed=CASE_SEED)
-        rows.append(
-            FoolingRow(
-                start=case.start,
-                direction=result.added,
-                direction_name=f"template, decay {decay_name(decay)}",
-                factor=result.factor or 1.0,
-                image=result.image,
-                before=top(net.probabilities(case.start.to_bgr())[0], synsets),
-                after=top(net.probabilities(result.image.to_bgr())[0], synsets),
-                target=case.target,
-                change=f"mean change {result.distances.mean:.2g} of 255",
-            )
-        )
-        told.append(f"decay {decay:g}: mean change {result.distances.mean:.2g}")
+        before, after = (top(net.probabilities(i.to_bgr())[0], synsets) for i in (case.start, result.image))
+        rows.append(FoolingRow(result, f"template, decay {decay_name(decay)}", before, after, case.target))
+        changes.append(f"decay {decay:g}: mean change {result.distances.mean:.2g}")
     name = models[lab.scale.decays[0]].synsets()[case.target].name
     lab.figure(
         "two-rows",
         lambda path: fooling_figure(path, rows, f"towards {name}: weak regularization above, strong below"),
         "The post’s figure: weak regularization is easier to fool (top), strong is harder (bottom)",
-        f"Two rows: start, template, fooling image towards {name}. " + "; ".join(told) + ".",
+        f"Two rows: start, template, fooling image towards {name}. " + "; ".join(changes) + ".",
         "one image, the middle one of the tried",
         str(CASE_SEED),
         photos=True,

@@ -132,13 +132,11 @@ def _plot(lab: Lab, found: dict[int, list[dict[str, Any]]], slope: float) -> Non
         axes.plot(
             dims, middle[0] * (dims / dims[0]) ** -0.5, ls="--", lw=1, color=GREY, label="dimension to the power −½"
         )
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        axes.set(xscale="log", yscale="log")
         axes.set_xticks(dims, [f"3·{s}²" for s in sides])
         axes.minorticks_off()
         plain(axes)
-        axes.set_xlabel("dimensions of the input")
-        axes.set_ylabel("least ε to a random class (grey levels)")
+        axes.set(xlabel="dimensions of the input", ylabel="least ε to a random class (grey levels)")
         axes.legend(fontsize=9)
     lab.figure(
         "dimension",

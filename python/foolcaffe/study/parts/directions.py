@@ -206,8 +206,7 @@ def _plot(lab: Lab, rays: dict[str, Any], shared: list[dict[str, Any]], n: int) 
         left.axvline(1, color=GREY, lw=0.8, ls="--")
         left.set_xscale("log", base=2)
         left.set_xticks([0.25, 0.5, 1, 2, 4, 8], ["¼", "½", "1", "2", "4", "8"])
-        left.set_xlabel("multiple of the exact smallest change")
-        left.set_ylabel("images fooled, median confidence (%)")
+        left.set(xlabel="multiple of the exact smallest change", ylabel="images fooled, median confidence (%)")
         left.legend(fontsize=9)
         for key, name, colour in (
             ("own", "made on", ORANGE),
@@ -219,9 +218,11 @@ def _plot(lab: Lab, rays: dict[str, Any], shared: list[dict[str, Any]], n: int) 
             right.plot(EPS, means, "-", color=colour, lw=1.4, label=name)
         right.set_xscale("log", base=2)
         right.set_xticks(EPS, [f"{e:g}" for e in EPS])
-        right.set_ylim(-3, 103)
-        right.set_xlabel("largest change of a pixel (grey levels)")
-        right.set_ylabel("images turned into one chosen class (%)")
+        right.set(
+            ylim=(-3, 103),
+            xlabel="largest change of a pixel (grey levels)",
+            ylabel="images turned into one chosen class (%)",
+        )
         right.legend(fontsize=9)
     lab.figure(
         "directions",

@@ -36,16 +36,16 @@ def run(lab: Lab) -> list[Claim]:
     random = noise(height, width, lab.scale.seeds[0])
     names = " and ".join(t.name for t in targets)
     trainer = f"training {lab.scale.seeds[0]}"
-    for key, start, told, seed in (
+    for key, start, description, seed in (
         ("image", photo, f"a validation image of class {synsets[label].name}", trainer),
         ("noise", random, "uniform noise", f"noise {lab.scale.seeds[0]}, {trainer}"),
     ):
-        rows, said = zip(*(_row(net, start, target, synsets) for target in targets))
+        rows, sentences = zip(*(_row(net, start, target, synsets) for target in targets))
         lab.figure(
             key,
-            partial(fooling_figure, rows=list(rows), title=f"from {told} to {names}"),
-            f"From {told} to {names}, with {percent(SURE)} confidence",
-            f"Two rows: start, plus a fraction of a template, is the fooling image. {' '.join(said)}",
+            partial(fooling_figure, rows=list(rows), title=f"from {description} to {names}"),
+            f"From {description} to {names}, with {percent(SURE)} confidence",
+            f"Two rows: start, plus a fraction of a template, is the fooling image. {' '.join(sentences)}",
             "one image" if key == "image" else "one draw",
             seed,
             photos=key == "image",
@@ -84,19 +84,8 @@ def _row(net: Classifier, start: Rgb8, target: Synset, synsets: Synsets) -> tupl
     before = net.probabilities(start.to_bgr())[0]
     after = net.probabilities(result.image.to_bgr())[0]
     change = result.distances.mean
-    row = FoolingRow(
-        start=start,
-        direction=result.added,
-        direction_name=f"{target.name} template",
-        factor=result.factor or 1.0,
-        image=result.image,
-        before=top(before, synsets),
-        after=top(after, synsets),
-        target=target.id,
-        change=f"mean change {change:.2g} of 255",
-    )
     return (
-        row,
+        FoolingRow(result, f"{target.name} template", top(before, synsets), top(after, synsets), target.id),
         f"{target.name} goes from {100 * before[target.id]:.1f} % to {100 * after[target.id]:.1f} % with a mean change "
         f"of {change:.1f}.",
     )
@@ -167,7 +156,7 @@ def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, f
         share = 100 * len(found["mean"]) / found["tried"]
         return Check(f"starts whose PNG reaches {percent(SURE)} confidence in a random class", share, "≥", 95.0, "%")
 
-    def told(found: dict[str, Any], what: str) -> str:
+    def sentence(found: dict[str, Any], what: str) -> str:
         return (
             f"{len(found['mean'])} of {found['tried']} {what} reach {percent(SURE)} confidence in a random class, with "
             f"a median mean |δ| of {median(found['mean']):.1f} grey levels."
@@ -179,24 +168,18 @@ def _claims(image: dict[str, Any], chance: dict[str, Any], gradient: dict[str, f
             POST,
             "if we add a small amount “goldfish” weights to the image (top row, middle), suddenly the classifier is "
             "convinced that it’s looking at one with high confidence",
-            told(image, "validation images"),
+            sentence(image, "validation images"),
             [
                 reached(image),
                 Check("median mean |δ|", median(image["mean"]), "≤", SMALL, "grey levels"),
-                Check(
-                    "starts that noise of that size turns into the class",
-                    100 * mean(image["noise"]),
-                    "≤",
-                    5.0,
-                    "%",
-                ),
+                Check("starts that noise of that size turns into the class", 100 * mean(image["noise"]), "≤", 5.0, "%"),
             ],
         ),
         Claim(
             "noise",
             POST,
             "We can also start from random noise and achieve the same effect",
-            told(chance, "draws of uniform noise"),
+            sentence(chance, "draws of uniform noise"),
             [
                 reached(chance),
                 Check(

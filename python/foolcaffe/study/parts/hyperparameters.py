@@ -78,11 +78,7 @@ def run(lab: Lab) -> list[Claim]:
         f"{len(grid)} trainings of {iterations} iterations, {validation} validation images",
         str(SEED),
     )
-    lab.table(
-        "sweep",
-        "The sweep",
-        [_row(r, d, c) for (r, d), c in grid.items()],
-    )
+    lab.table("sweep", "The sweep", [_row(r, d, c) for (r, d), c in grid.items()])
     return _claims(classes, ballpark, first, rates, decays, top1, best, validation)
 
 
@@ -225,10 +221,7 @@ def _curves(axes: Axes, curves: dict[str, dict[str, Any]], ballpark: float, clas
         shown = [(i, v or math.nan) for i, v in curve["loss"]]  # a loss of 0 or none has no place on a log scale
         axes.plot([i for i, _ in shown], [v for _, v in shown], lw=1.4, color=colour, label=name)
     axes.axhline(ballpark, color=GREY, ls="--", lw=1, label=f"−log(1/{classes}) = {ballpark:.2f}")
-    axes.set_yscale("log")
-    axes.set_title(title)
-    axes.set_xlabel("iteration")
-    axes.set_ylabel("training loss (nats, log scale)")
+    axes.set(yscale="log", title=title, xlabel="iteration", ylabel="training loss (nats, log scale)")
     plain(axes)
     axes.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
 
@@ -243,7 +236,5 @@ def _map(axes: Axes, lab: Lab, values: dict[tuple[float, float], float], k: int,
         axes.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=9, color="white" if dark else "black")
     axes.set_xticks(range(len(lab.scale.rates)), [number(r) for r in lab.scale.rates])
     axes.set_yticks(range(len(lab.scale.sweep_decays)), [decay_name(d) for d in lab.scale.sweep_decays])
-    axes.set_xlabel("learning rate")
-    axes.set_ylabel("weight decay")
-    axes.set_title(f"top-{k} (%), chance {100 * chance:.1f}")
+    axes.set(xlabel="learning rate", ylabel="weight decay", title=f"top-{k} (%), chance {100 * chance:.1f}")
     axes.grid(visible=False)

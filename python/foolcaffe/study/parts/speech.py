@@ -210,8 +210,7 @@ def _plot(lab: Lab) -> None:
                 best = net.probabilities(image.to_bgr())[0]
                 title += f"\n{WORDS[int(best.argmax())]} {100 * best.max():.0f} %"
             axes.set_title(title, fontsize=10)
-            axes.set_xlabel("part of the word (of 64)")
-            axes.set_ylabel("frequency band (of 192, 43 Hz each)")
+            axes.set(xlabel="part of the word (of 64)", ylabel="frequency band (of 192, 43 Hz each)")
             axes.grid(visible=False)
     lab.figure(
         "speech",

@@ -182,7 +182,7 @@ def _claims(found: dict[str, Any], forest: dict[str, Any]) -> list[Claim]:
     kinds = [k for k in ("softmax, decay 100", "SVM", "ConvNet", "Random Forest") if noise[k] <= UNSTEADY]
     pairs = {(a, b): gain[a, b] for a in kinds for b in kinds if a != b}
     between = min(gain["ConvNet", "ConvNet, other seed"], gain["ConvNet, other seed", "ConvNet"])
-    told = ", ".join(f"{a} to {b} {value:+.0f}" for (a, b), value in pairs.items()).replace("-", "−")
+    differences = ", ".join(f"{a} to {b} {value:+.0f}" for (a, b), value in pairs.items()).replace("-", "−")
     left_out = [k for k, share in noise.items() if share > UNSTEADY]
     return [
         Claim(
@@ -192,7 +192,7 @@ def _claims(found: dict[str, Any], forest: dict[str, Any]) -> list[Claim]:
             "the dataset and with different architectures.",
             f"Made on one half of the training data, changes of ±{EPS:g} levels alter the class for the net of the "
             f"other half at least {halves:.0f} points more often than noise does. From kind to kind, points above "
-            f"noise: {told}."
+            f"noise: {differences}."
             + "".join(f" {k} does not count: noise alone changes {noise[k]:.0f} % of its answers." for k in left_out),
             [
                 Check("disjoint halves, worse direction: above noise", halves, "≥", BY_CHANCE, "points"),
@@ -252,8 +252,7 @@ def _plot(lab: Lab, found: dict[str, Any]) -> None:
         )
         axes.set_yticks(range(len(names) + 1), [*names, f"noise ±{EPS:g}"], fontsize=9)
         axes.axhline(len(names) - 0.5, color="black", lw=1.5)
-        axes.set_xlabel("shown to (its top-1 on these images)")
-        axes.set_ylabel("made on")
+        axes.set(xlabel="shown to (its top-1 on these images)", ylabel="made on")
         axes.grid(visible=False)
     lab.figure(
         "transfer",

@@ -189,7 +189,7 @@ def _claims(table: list[dict[str, Any]]) -> list[Claim]:
         usable = [d for d in family if useful(d)] or family[:1]
         return next((d for d in usable if 100 * fall(d) >= SOMEWHAT), max(usable, key=fall))
 
-    def told(d: dict[str, Any]) -> str:
+    def sentence(d: dict[str, Any]) -> str:
         return (
             f"With {d['name']} the attack on the bare net reaches its class on {100 * d['same']:.0f} %, one of that "
             f"size that knows the defence on {100 * d['knowing']:.0f} % (bare net: {100 * none['same']:.0f} and "
@@ -224,7 +224,7 @@ def _claims(table: list[dict[str, Any]]) -> list[Claim]:
             "regularization is effective for linear classifiers. It reduces the size of the weights so the image has "
             "to be changed more drastically in order to get the same misclassification. However, this comes at a cost "
             "in accuracy.",
-            told(strong)
+            sentence(strong)
             + " "
             + " ".join(
                 f"{d['name'].capitalize()}: {100 * d['knowing']:.0f} % and {100 * d['clean']:.1f} %."
@@ -237,14 +237,14 @@ def _claims(table: list[dict[str, Any]]) -> list[Claim]:
             "noise",
             NOTE,
             "Adding noise - Somewhat effective but hurts accuracy",
-            told(noise) + weakest,
+            sentence(noise) + weakest,
             [*fewer(noise), cost(noise)],
         ),
         Claim(
             "blur",
             NOTE,
             "Blurring - Somewhat effective but hurts accuracy",
-            told(blur) + weakest,
+            sentence(blur) + weakest,
             [*fewer(blur), cost(blur)],
         ),
         Claim(
@@ -288,10 +288,7 @@ def _plot(lab: Lab, found: dict[str, Any]) -> None:
             axes.plot(range(len(rows)), kept, "^--", color="black", lw=1.2, ms=4, label="clean top-1, bare net’s = 100")
             axes.set_xticks(range(len(rows)), ["none", *(d["name"].split(" ", 2)[-1] for d in rows[1:])], fontsize=8)
             axes.tick_params(axis="x", rotation=35)
-            axes.set_ylim(-4, None)
-            axes.set_title(title)
-            axes.set_xlabel("strength")
-            axes.set_ylabel("images (%)")
+            axes.set(ylim=(-4, None), title=title, xlabel="strength", ylabel="images (%)")
         canvas.legend(*axes.get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=9)
     lab.figure(
         "defences",

@@ -60,7 +60,7 @@ class Defended:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of one image."""
+        """The shape of one image."""
         return self.net.shape
 
     @property

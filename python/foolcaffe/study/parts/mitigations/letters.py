@@ -140,7 +140,7 @@ class Smooth(Protocol):
         """N × classes."""
 
     def gradients(self, grey: Grey, labels: Labels) -> Grey:
-        """Of the best other class's score less the label's: it does not vanish where the softmax saturates."""
+        """Return the gradient of the best other score less the label's, which the softmax does not saturate."""
 
 
 class RbfNetwork:
@@ -165,7 +165,7 @@ class RbfNetwork:
         return np.asarray(self.softmax.predict_proba(np.exp(-self.gamma * self._distances(grey))))
 
     def gradients(self, grey: Grey, labels: Labels) -> Grey:
-        """As :meth:`Smooth.gradients`."""
+        """Return gradients as :meth:`Smooth.gradients` does."""
         bumps = np.exp(-self.gamma * self._distances(grey))
         rival = _rivals(bumps @ self.softmax.coef_.T + self.softmax.intercept_, labels)
         pull = (self.softmax.coef_[rival] - self.softmax.coef_[labels]) * bumps * -2 * self.gamma
@@ -190,7 +190,7 @@ class ReluNetwork:
         return np.asarray(self.model.predict_proba(self._inputs(grey)))
 
     def gradients(self, grey: Grey, labels: Labels) -> Grey:
-        """As :meth:`Smooth.gradients`."""
+        """Return gradients as :meth:`Smooth.gradients` does."""
         (first, second), (offset, last) = self.model.coefs_, self.model.intercepts_
         hidden = np.maximum(self._inputs(grey) @ first + offset, 0)
         rival = _rivals(hidden @ second + last, labels)

@@ -122,7 +122,7 @@ def claims(robust: dict[int, dict[str, Any]]) -> list[Claim]:
     spread = {name: 100 * float(np.ptp([r["knowing"][name][at] for r in robust.values()])) for name in NAMES}
     black, gradients = (float(np.mean([r[key] for r in robust.values()])) for key in ("black", "gradients"))
 
-    def told(name: str) -> str:
+    def sentence(name: str) -> str:
         return (
             f"On letters, {100 * clean[name]:.1f} % are right (bare linear net: {100 * clean['linear']:.1f} %). "
             f"Changes of at most {LEVELS[at]:g} grey levels, the least tried that leave the bare net {percent(BROKEN)} "
@@ -137,7 +137,7 @@ def claims(robust: dict[int, dict[str, Any]]) -> list[Claim]:
             "binarization",
             NOTE,
             "Binarization - Highly effective where it is applicable without hurting accuracy, such as reading text",
-            told("binarized"),
+            sentence("binarized"),
             [
                 Check("clean accuracy lost", 100 * (clean["linear"] - clean["binarized"]), "≤", 2.0, "points"),
                 Check("right under the attack that knows it, gained", gain["binarized"], "≥", 30.0, "points"),
@@ -148,7 +148,7 @@ def claims(robust: dict[int, dict[str, Any]]) -> list[Claim]:
             "rbf",
             NOTE,
             "RBF networks (Goodfellow et al. (2015)) are resistant to adversarial examples due to their non-linearity.",
-            told("RBF")
+            sentence("RBF")
             + f" A ReLU network, linear in pieces, has {100 * clean['ReLU']:.1f} % and keeps "
             + f"{100 * knowing['ReLU']:.0f} %. The square attack, which needs no gradient, leaves the RBF network "
             + f"{100 * black:.0f} % of {BLACK_BOX} letters, projected gradients {100 * gradients:.0f} %.",
@@ -186,10 +186,12 @@ def plot(lab: Lab, robust: dict[int, dict[str, Any]]) -> None:
                 means = [_mean(robust, "clean", name), *_mean(robust, kind, name)]
                 axes.plot(place, [100 * float(m) for m in means], "-", color=colour, lw=1.4, label=name)
             axes.set_xticks(place, ["0", *(f"{e:g}" for e in LEVELS)])
-            axes.set_ylim(-3, 103)
-            axes.set_xlabel("largest change of a pixel (grey levels)")
-            axes.set_ylabel("letters that stay right (%)")
-            axes.set_title(title)
+            axes.set(
+                ylim=(-3, 103),
+                xlabel="largest change of a pixel (grey levels)",
+                ylabel="letters that stay right (%)",
+                title=title,
+            )
             axes.legend(fontsize=9)
     lab.table(
         "letters",
@@ -197,12 +199,12 @@ def plot(lab: Lab, robust: dict[int, dict[str, Any]]) -> None:
         [
             {
                 "classifier": name,
-                "attack": told,
+                "attack": attack,
                 "clean": 100 * float(_mean(robust, "clean", name)),
                 **{f"ε {e:g}": 100 * v for e, v in zip(LEVELS, _mean(robust, kind, name).tolist())},
             }
             for name in NAMES
-            for kind, told in (("same", "made on the linear net"), ("knowing", "made knowing it"))
+            for kind, attack in (("same", "made on the linear net"), ("knowing", "made knowing it"))
         ],
     )
     shown = (2, 3)
