@@ -14,7 +14,7 @@ from gpucheck.made import linear_solver, made_data
 from gpucheck.runner import Context
 from torchcaffe import captured
 from torchcaffe.matmul import mm
-from torchcaffe.solvers.fused import momentum_step
+from torchcaffe.solvers.fused import momentum_steps
 
 SHAPE = (3, 64, 64)
 INPUTS = math.prod(SHAPE)
@@ -131,5 +131,5 @@ def parts(context: Context, precision: str) -> dict[str, float]:
         "fetch": median_ms(lambda: torch.sub(raw, mean, out=wide[0]), device),
         "fetch in two": median_ms(lambda: wide[0].copy_(raw).sub_(mean), device),
         "weights to bfloat16": median_ms(lambda: wide[1].bfloat16(), device),
-        "update": median_ms(lambda: momentum_step(v, g, h, 0.9, 1e-7, 100.0), device),
+        "update": median_ms(lambda: momentum_steps([(v, g, h)], 0.9, 1e-7, 100.0), device),
     }

@@ -102,6 +102,12 @@ class Storage:
     def cleared(self, value: bool) -> None:
         self._cleared = value
 
+    def put_back(self, tensor: torch.Tensor | None, cleared: bool) -> None:
+        """Be again as :attr:`held` and :attr:`cleared` once said."""
+        if self._tensor is not tensor:
+            self._tensor, self._array, self._on_host = tensor, None, False
+        self._deferred, self._cleared = None, cleared
+
     def settle(self) -> None:
         """Take the numbers back from the host, copy what was deferred: all that is pending but zeros to be written."""
         if self._on_host or self._deferred is not None:

@@ -54,8 +54,8 @@ class _Recording:
         self._memory = [storage.held for storage in self._storages]
         self._before = [storage.cleared for storage in self._storages]
         self._after = self._before
-        kept = [(vars(layer), name, value) for layer in net.layers for name, value in vars(layer).items()]
-        self._constants = [each for each in kept if isinstance(each[2], torch.Tensor)]
+        self._kept = [(vars(layer), dict(vars(layer))) for layer in net.layers]
+        self._constants: list[tuple[dict[str, Any], str, torch.Tensor]] = []
         self._wanted = _wanted(net)
         self._settings = _settings()
         self._replay: Callable[[], None] = lambda: None
@@ -64,17 +64,25 @@ class _Recording:
 
     def capture(self, machine: Machine, call: Callable[[], torch.Tensor]) -> bool:
         """Record; False, with everything as before, if that fails or memory was made that is not the recording's."""
+        good = False
         try:
             self._replay, self._loss = machine.capture(call)
             self._after = [storage.cleared for storage in self._storages]
             good = all(storage.held is tensor for storage, tensor in zip(self._storages, self._memory))
         except Exception as problem:  # whatever it is: the layers themselves will do it, or raise it again
-            log.info("captured.py", "The step is not recorded: %s", str(problem).partition("\n")[0])
-            good = False
-        for storage, cleared in zip(self._storages, self._before):
-            storage.cleared = cleared
-        # what a layer keeps from step to step, and what it makes anew each time, which is the recording's own
-        self._constants = [(kept, name, value) for kept, name, value in self._constants if kept.get(name) is value]
+            log.info("captured.py:1", "The step is not recorded: %s", str(problem).partition("\n")[0])
+        finally:  # nothing of it has happened
+            for storage, tensor, cleared in zip(self._storages, self._memory, self._before):
+                storage.put_back(tensor, cleared)
+            if not good:
+                for now, before in self._kept:
+                    now.clear()
+                    now.update(before)
+        # what a layer keeps from step to step; what it makes anew each time is now the recording's own
+        for now, before in self._kept:
+            tensors = [(name, value) for name, value in before.items() if isinstance(value, torch.Tensor)]
+            self._constants += [(now, name, value) for name, value in tensors if now.get(name) is value]
+        self._kept.clear()
         return good
 
     def fits(self, net: Net) -> bool:

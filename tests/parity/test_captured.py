@@ -236,8 +236,25 @@ def test_what_happens_in_between_counts(between: Callable[[Any], None], captures
 def test_a_failed_recording_costs_nothing() -> None:
     solver, machine = make(CONVOLVED)
     machine.problem = RuntimeError("operation not permitted when stream is capturing")
-    ours = train(solver, 8)
+    solver.step(3)
+    pool, gradient = solver.net.layer("ave"), solver.net.blob("data").storages[1]
+    really = pool.forward
+
+    def forward(bottom: Any, top: Any) -> None:
+        really(bottom, top)
+        if machine.captures and not seen:
+            seen.append(gradient.tensor())
+            pool.made_within = torch.zeros(1)
+
+    seen: list[torch.Tensor] = []
+    pool.forward = forward
+    solver.step(1)
+    assert seen
+    assert gradient.held is None  # these would hold what was never computed
+    assert not hasattr(pool, "made_within")
+    ours = train(solver, 4)
     assert (machine.captures, solver.captured.used) == (1, 0)
+    ours = (train(make(CONVOLVED, recorded=False)[0], 4)[0] + ours[0], ours[1])
     same(ours, train(make(CONVOLVED, recorded=False)[0], 8))
 
 

@@ -20,24 +20,15 @@ TOGETHER = ("cuda",)
 Triple = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
-def momentum_step(
-    weights: torch.Tensor, gradient: torch.Tensor, history: torch.Tensor, momentum: float, rate: float, decay: float
-) -> None:
-    """h ← μ·h + r·(g + λ·w), w ← w − h; ``gradient`` may be overwritten.
+def momentum_steps(triples: Sequence[Triple], momentum: float, rate: float, decay: float) -> None:
+    """h ← μ·h + r·(g + λ·w), w ← w − h, for several w, g and h on one device; each g may be overwritten.
 
     Args:
-        weights: w, in place.
-        gradient: g.
-        history: h, in place.
+        triples: weights w and history h, both changed in place, with the gradient g between them.
         momentum: μ.
         rate: r.
         decay: λ.
     """
-    momentum_steps([(weights, gradient, history)], momentum, rate, decay)
-
-
-def momentum_steps(triples: Sequence[Triple], momentum: float, rate: float, decay: float) -> None:
-    """:func:`momentum_step` of several weights, gradients and histories on one device, by one kernel if possible."""
     weights, _, _ = triples[0]
     if _kernel is not None and weights.device.type in _KINDS and momentum:
         whole = [[tensor.view(-1) for tensor in triple] for triple in triples if triple[0].numel()]
