@@ -18,8 +18,6 @@ class InnerProduct(Layer):
     exact_num_bottom = 1
     exact_num_top = 1
 
-    _ones: torch.Tensor | None = None
-
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Make W and b.
 
@@ -63,21 +61,11 @@ class InnerProduct(Layer):
             diff, beta = self.blobs[0].diff_to_add_to()
             mm(*((x.t(), dy) if self._transpose else (dy.t(), x)), diff, beta=beta)
         if len(self.blobs) > 1 and self.param_propagate_down[1]:
-            self._add_column_sums(dy)
+            diff, beta = self.blobs[1].diff_to_add_to()
+            diff.add_(dy.sum(0)) if beta else torch.sum(dy, 0, out=diff)
         if propagate_down[0]:
             weights = self.blobs[0].data.t() if self._transpose else self.blobs[0].data
             mm(dy, weights, self._rows(bottom[0].diff, self._inputs))
-
-    def _add_column_sums(self, dy: torch.Tensor) -> None:
-        diff, beta = self.blobs[1].diff_to_add_to()
-        if beta:
-            diff.add_(dy.sum(0))
-        elif dy.device.type == "cuda" and len(dy):  # as Caffe does: by cuBLAS, whose kernel is quicker than the sum's
-            if self._ones is None or (len(self._ones), self._ones.device) != (len(dy), dy.device):
-                self._ones = torch.ones_like(dy[:, 0])
-            torch.mv(dy.t(), self._ones, out=diff)
-        else:
-            torch.sum(dy, 0, out=diff)
 
     @staticmethod
     def _rows(tensor: torch.Tensor, length: int) -> torch.Tensor:
