@@ -65,7 +65,8 @@ def enter() -> None:
     asked = os.environ.get("FOOLCAFFE_ENGINE", "")  # run_cli reports an unknown name later
     if arguments is None or python is None or asked == "torch" or _has("caffe") or os.environ.get("FOOLCAFFE_ENTERED"):
         return
-    if _has("numpy") and _has("skimage") and arguments[0].split(".")[1:2] in NO_ENGINE:
+    part = arguments[0].partition(".")[2] or (arguments[1] if len(arguments) > 1 else "")
+    if _has("numpy") and _has("skimage") and part.partition(".")[0] in NO_ENGINE:
         return
     if not asked and _has("torch") and _has("torchcaffe.pycaffe"):
         return
@@ -78,19 +79,21 @@ def child_environment(**changes: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, **changes}
 
 
-NO_ENGINE = (["toy"], ["lists"], ["datasets"], ["lmdb"])
+NO_ENGINE = ("toy", "lists", "datasets", "lmdb", "classes", "models")
 """Parts that read and write no net: they stay in any Python that has their packages."""
 
 
 def _own_arguments() -> list[str] | None:
-    """``[module, argument, …]`` of ``python -m module argument …``, or None for another kind of start."""
+    """``[module, argument, …]`` of ``python -m module argument …`` or of the script ``foolcaffe``, else None."""
     try:
         words = [os.fsdecode(w) for w in Path("/proc/self/cmdline").read_bytes().split(b"\0")[:-1]]
     except OSError:  # no /proc: not Linux, where real Caffe is not either
         return None
-    for i, word in enumerate(words[:-1]):
-        if word == "-m" and words[i + 1].startswith("foolcaffe."):
+    for i, word in enumerate(words):
+        if word == "-m" and words[i + 1 : i + 2] and words[i + 1].partition(".")[0] == "foolcaffe":
             return words[i + 1 :]
+        if i and Path(word).name == "foolcaffe" and Path(word).is_file():
+            return ["foolcaffe", *words[i + 1 :]]
     return None
 
 

@@ -34,41 +34,90 @@ class Lists:
     synsets: list[tuple[str, str]]
 
 
-def scan(root: Path, seed: int = 1) -> Lists:
-    """List the images of a dataset in ILSVRC's layout, or in Tiny ImageNet's.
+def scan(root: Path, seed: int = 1, split: float = 0) -> Lists:
+    """List the images of a dataset in ILSVRC's layout, or in Tiny ImageNet's, or of a folder of one's own.
 
     Training images: ``train/<wnid>/…`` at any depth. Validation images: ``val/<wnid>/…``; or ``val/*`` with
     ``val.txt`` (Caffe's: ``<file> <id>``) beside; or ``val/images/*`` with ``val/val_annotations.txt``
     (Tiny ImageNet's).
-    Names: ``synset_words.txt``, ``words.txt`` or another of :data:`names.OWN` in the root, else the wnid.
+    Names: ``synset_words.txt``, ``words.txt`` or another of :data:`names.OWN` in the root, else the folders'; a wnid is
+    a folder's name with ``_`` for spaces.
 
     Args:
         root: the dataset's folder.
-        seed: of the training list's order.
+        seed: of the training list's order, and of the split.
+        split: if more than 0, the root may hold the classes' folders itself, and where there is no ``val/`` this part
+            of each class's images is taken for validation.
 
     Raises:
-        FoolCaffeError: no such folder, no classes, an empty class, a path that ``convert_imageset`` cannot take.
+        FoolCaffeError: no such folder, no classes, an empty class, two classes of one wnid, a path that
+            ``convert_imageset`` cannot take.
     """
     if not root.is_dir():
         raise FoolCaffeError(f"no dataset folder at {root}")
-    folders = sorted(p.name for p in (root / "train").iterdir() if p.is_dir()) if (root / "train").is_dir() else []
+    parts = (root / "train").is_dir() or not split
+    folder = root / "train" if parts else root
+    found = [p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")] if folder.is_dir() else []
+    folders = sorted(found, key=wnid_of)
     if not folders:
-        raise FoolCaffeError(f"no classes in {root}/train", "expected: train/<wnid>/<images>, val/<wnid>/<images>")
-    ids = {wnid: i for i, wnid in enumerate(folders)}
-    train = [(path, ids[w]) for w in folders for path in _of_class(root / "train", w)]
+        raise FoolCaffeError(f"no classes in {folder}", f"expected: {LAYOUT if split else ILSVRC}")
+    for one, other in zip(folders, folders[1:]):
+        if wnid_of(one) == wnid_of(other):
+            raise FoolCaffeError(
+                f"{folder} has {one!r} and {other!r}, which differ in spaces only", "rename one of them"
+            )
+    ids = {name: i for i, name in enumerate(folders)}
+    train = [(path, ids[name]) for name in folders for path in _of_class(root, folder, name)]
     empty = sorted(set(range(len(ids))) - {label for _, label in train})
     if empty:
-        raise FoolCaffeError(
-            f"{root}/train/{folders[empty[0]]} holds no image"
-            + (f" (and {len(empty) - 1} more)" if len(empty) > 1 else "")
-        )
-    val = _validation(root, ids)
+        more = f" (and {len(empty) - 1} more)" if len(empty) > 1 else ""
+        raise FoolCaffeError(f"{folder}/{folders[empty[0]]} holds no image{more}")
+    if split and not (parts and (root / "val").is_dir()):
+        train, val = _split(train, folders, seed, split)
+    else:
+        val = _validation(root, ids)
     if not val:
         raise FoolCaffeError(f"no validation images in {root}/val")
     random.Random(seed).shuffle(train)
     file = names.of(root)
     words = names.read(file) if file else {}
-    return Lists(train, val, [(w, words.get(w, w)) for w in folders])
+    return Lists(train, val, [(wnid_of(name), words.get(name, name)) for name in folders])
+
+
+ILSVRC = "train/<wnid>/<images>, val/<wnid>/<images>"
+LAYOUT = f"<class>/<images>, or {ILSVRC}"
+
+
+def wnid_of(name: str) -> str:
+    """The wnid of a class's folder: its name with ``_`` for spaces, for a wnid is one word in ``synset_words.txt``."""
+    return "_".join(name.split())
+
+
+def _split(
+    images: list[tuple[str, int]], folders: list[str], seed: int, part: float
+) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """Take a part of each class, at least one image; which ones depends on the class's images and the seed alone."""
+    kept, taken = [], []
+    for index, name in enumerate(folders):
+        own = [image for image in images if image[1] == index]
+        if len(own) < 2:
+            raise FoolCaffeError(
+                f"the class {name!r} has one image, and one is needed for validation",
+                "add images, or make a val/ folder",
+            )
+        chosen = set(random.Random(f"{seed} {name}").sample(own, max(1, round(part * len(own)))))
+        kept += [image for image in own if image not in chosen]
+        taken += [image for image in own if image in chosen]
+    return kept, taken
+
+
+def write(lists: Lists, out: Path, seed: int) -> None:
+    """Write ``train.txt``, ``val.txt`` and, last, ``synset_words.txt``; say how many images and classes they name."""
+    for name in ("val", "train"):
+        write_text(out / f"{name}.txt", "".join(f"{path} {label}\n" for path, label in getattr(lists, name)))
+    write_text(out / "synset_words.txt", "".join(f"{wnid} {words}\n" for wnid, words in lists.synsets))
+    counts = f"{len(lists.synsets)} classes, {len(lists.train)} training and {len(lists.val)} validation images"
+    print(f"{counts}; seed {seed}")
 
 
 def read_list(path: Path, classes: int | None = None) -> Iterator[tuple[str, int]]:
@@ -105,6 +154,8 @@ def images_in(folder: str | Path) -> Iterator[str]:
     for inner, _, files in os.walk(folder):
         for name in files:
             path = f"{inner}/{name}"
+            if name.startswith("."):  # macOS writes "._photo.jpg" beside a photo
+                continue
             if is_image(name) and os.path.isfile(path):  # noqa: PTH113 - a million Paths take seconds
                 yield listable(os.path.relpath(path, folder))
 
@@ -125,10 +176,10 @@ def listable(path: str) -> str:
     return path
 
 
-def _of_class(folder: Path, wnid: str) -> list[str]:
-    """Its images, in the order of their paths' parts."""
-    found = sorted(images_in(folder / wnid), key=lambda path: path.split("/"))
-    return [f"{folder.name}/{listable(wnid)}/{path}" for path in found]
+def _of_class(root: Path, folder: Path, name: str) -> list[str]:
+    """The images of a class's folder below the root, in the order of their paths' parts."""
+    inner = (folder / listable(name)).relative_to(root).as_posix()
+    return [f"{inner}/{path}" for path in sorted(images_in(folder / name), key=lambda path: path.split("/"))]
 
 
 def _validation(root: Path, ids: dict[str, int]) -> list[tuple[str, int]]:
@@ -141,7 +192,9 @@ def _validation(root: Path, ids: dict[str, int]) -> list[tuple[str, int]]:
         if strange := [name for name in classes if name not in ids]:
             raise FoolCaffeError(f"{folder}/{strange[0]} is a class that is not in {root}/train")
         if classes:
-            return [(path, ids[wnid]) for wnid in classes for path in _of_class(folder, wnid)]
+            return [
+                (path, ids[name]) for name in sorted(classes, key=wnid_of) for path in _of_class(root, folder, name)
+            ]
         listing, inner = root / "val.txt", "val"
     if not listing.exists():
         raise FoolCaffeError(
@@ -179,14 +232,7 @@ def main(arguments: list[str]) -> int:
         return 0
     if options.root is None or options.out is None:
         parser.error("ROOT and OUT are needed")
-    lists = scan(options.root, options.seed)
-    for name in ("val", "train"):
-        write_text(options.out / f"{name}.txt", "".join(f"{path} {label}\n" for path, label in getattr(lists, name)))
-    write_text(options.out / "synset_words.txt", "".join(f"{wnid} {names}\n" for wnid, names in lists.synsets))
-    print(
-        f"{len(lists.synsets)} classes, {len(lists.train)} training and {len(lists.val)} validation images; "
-        f"seed {options.seed}"
-    )
+    write(scan(options.root, options.seed), options.out, options.seed)
     return 0
 
 

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+program = ""
+"""What the usage calls the program, where it is not ``python -m <module>``: set by the command ``foolcaffe``."""
 _OPTIONS: dict[str, dict[str, Any]] = {
     "model": {"help": "build/<dataset>/<model>, or its name (default: the model trained last)"},
     "weights": {"type": Path, "help": "a .caffemodel other than the finished one"},
@@ -39,14 +41,14 @@ def command_line(
     """Return the parser of ``python -m <module>``, with some of the shared options.
 
     Args:
-        module: its name.
+        module: its name; or what the program is called, of several words.
         description: the first lines of its help, usually ``__doc__``; printed with its own line breaks.
         names: of the shared options, with spaces between.
         epilog: the last lines.
         defaults: as for :func:`shared`.
     """
     return argparse.ArgumentParser(
-        prog=f"python -m {module}",
+        prog=program or (module if " " in module else f"python -m {module}"),
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,

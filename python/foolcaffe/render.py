@@ -6,6 +6,7 @@ and in what is asked for here. A folder that was trained in is not rendered othe
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -199,12 +200,8 @@ def find_model(text: str) -> Path:
     raise FoolCaffeError(f"unknown model {text!r}", nearest(text, known) or f"models: {', '.join(known)}")
 
 
-def main(arguments: list[str]) -> int:
-    """Parse, render."""
-    parser = command_line("foolcaffe.render", __doc__, "gpu")
-    parser.add_argument("--model", required=True, metavar="NAME", help="of models/<name>, or a folder like it")
-    parser.add_argument("--dataset", type=Path, required=True, metavar="DIR", help="build/<dataset>: LMDBs and mean")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: <dataset>/<name of the model>")
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add the options that :func:`overrides_of` reads."""
     parser.add_argument("--base-lr", type=float, metavar="RATE", help="learning rate (default: the model's)")
     parser.add_argument("--weight-decay", type=float, metavar="DECAY", help="regularization (default: the model's)")
     parser.add_argument("--std", type=float, help="of the gaussian init of the scores (default: the model's)")
@@ -215,12 +212,25 @@ def main(arguments: list[str]) -> int:
         help=f"iterations (default: the model's epochs, at least {LEAST_ITERATIONS})",
     )
     parser.add_argument("--seed", type=int, help="of init and order (default: the model's)")
+
+
+def overrides_of(options: argparse.Namespace) -> Overrides:
+    """Return what the options ask for."""
+    return Overrides(options.base_lr, options.weight_decay, options.std, options.max_iter, options.seed)
+
+
+def main(arguments: list[str]) -> int:
+    """Parse, render."""
+    parser = command_line("foolcaffe.render", __doc__, "gpu")
+    parser.add_argument("--model", required=True, metavar="NAME", help="of models/<name>, or a folder like it")
+    parser.add_argument("--dataset", type=Path, required=True, metavar="DIR", help="build/<dataset>: LMDBs and mean")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: <dataset>/<name of the model>")
+    add_overrides(parser)
     o = parser.parse_args(arguments)
     model = find_model(o.model)
-    overrides = Overrides(o.base_lr, o.weight_decay, o.std, o.max_iter, o.seed)
     device = gpu.choose(engine.command("caffe"), o.gpu)
     out = o.out or o.dataset / model.name
-    if render(model, o.dataset, out, bool(device), overrides):
+    if render(model, o.dataset, out, bool(device), overrides_of(o)):
         print(f"{out}: solver_mode {'GPU' if device else 'CPU'}")
     else:
         print(f"{out} is as asked for already")

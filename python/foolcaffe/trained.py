@@ -50,6 +50,11 @@ class TrainedModel:
         return net
 
 
+def build_folder() -> Path:
+    """Where trained models are looked for: ``build`` here, else in the checkout."""
+    return Path("build") if Path("build").is_dir() else ROOT / "build"
+
+
 def find_trained(
     model: str | None, weights: Path | None = None, mean: Path | None = None, build: Path | None = None
 ) -> TrainedModel:
@@ -64,7 +69,7 @@ def find_trained(
     Raises:
         FoolCaffeError: nothing trained, an unknown name, or one that several datasets have.
     """
-    build = build or (Path("build") if Path("build").is_dir() else ROOT / "build")
+    build = build or build_folder()
     trained = sorted(build.glob(f"*/*/{RECORD}"), key=lambda p: p.stat().st_mtime)
     if model is None:
         if not trained:

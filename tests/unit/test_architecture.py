@@ -100,6 +100,8 @@ ORDER = [
     "fooling",
     "fool",
     "doctor",
+    "listing",
+    "photos",
     "study",
     "study.record",
     "study.scale",

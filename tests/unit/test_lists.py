@@ -147,7 +147,11 @@ def test_classes_are_called_what_their_folders_are_and_listed_in_the_order_of_pa
     lists = scan(tmp_path, seed=4)
     assert [synset[0] for synset in lists.synsets] == ["Dog", "cat"]
     # parts: "b" before "b-1.png"; as a string "b-1.png" would come before "b/z.png"
-    assert _of_class(tmp_path / "train", "cat") == ["train/cat/a.PNG", "train/cat/b/z.png", "train/cat/b-1.png"]
+    assert _of_class(tmp_path, tmp_path / "train", "cat") == [
+        "train/cat/a.PNG",
+        "train/cat/b/z.png",
+        "train/cat/b-1.png",
+    ]
 
 
 def test_links_that_lead_nowhere_are_no_images(tmp_path) -> None:
