@@ -40,6 +40,9 @@ def animate(path: Path, result: Result, net: Scores, synsets: Synsets, target: i
     for image, row in zip(images, probabilities):
         lines = [(drawable(synsets[i], 26), float(row[i]), colour) for i, colour in ((first, BLUE), (target, ORANGE))]
         frames.append(_frame(image[::-1].transpose(1, 2, 0).astype(np.uint8), lines))
+    if path.suffix == ".gif":  # 256 colours, the bars' among them although they are rare
+        how = Image.Quantize.MAXCOVERAGE
+        frames = [frame.quantize(256, method=how, kmeans=1, dither=Image.Dither.NONE) for frame in frames]
     times = [FIRST_MS, *[FRAME_MS] * (STEPS - 2), LAST_MS]
     with atomic_path(path) as temporary:
         kind = path.suffix[1:].upper()

@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from foolcaffe.attacks.base import Result
 from foolcaffe.classes import Synsets
 from foolcaffe.images import BgrPixels, Rgb8
-from foolcaffe.style import BLUE, GREY, ORANGE, drawable, save, styled
+from foolcaffe.style import BLUE, GREY, ORANGE, drawable, printable, save, styled
 
 ROWS = 12
 """Rows of a figure at most; more images are drawn on a contact sheet."""
@@ -83,11 +83,12 @@ def contact_sheet(path: Path, cells: list[Cell], title: str) -> None:
             axes = figure.add_axes((left / width, low / height, side / width, side / height))
             axes.imshow(cell.image.array, interpolation="nearest")
             axes.axis("off")
-            caption = textwrap.shorten(cell.caption, 21, placeholder="…") if " " in cell.caption else cell.caption[:21]
+            caption = printable(cell.caption)
+            caption = textwrap.shorten(caption, 24, placeholder="…") if " " in caption else caption[:24]
             place = (left + side / 2) / width, (low - 0.03) / height
             colour = ORANGE if cell.starts else "black"
             figure.text(*place, caption, fontsize=6, ha="center", va="top", color=colour)
-        lines = "\n".join(textwrap.wrap(title, int(width * 15)))
+        lines = "\n".join(textwrap.wrap(printable(title), int(width * 15)))
         figure.text(gap / width, 1 - 0.06 / height, lines, fontsize=7, color=GREY, va="top")
         save(figure, path)
 
@@ -111,7 +112,7 @@ def fooling_figure(path: Path, rows: list[FoolingRow], title: str) -> None:
         )
         for number, row in enumerate(rows):
             row.draw([figure.add_subplot(grid[number, column]) for column in range(5)])
-        figure.suptitle(title, fontsize=10, color=GREY, y=1 - 0.08 / height, va="top")
+        figure.suptitle(printable(title), fontsize=10, color=GREY, y=1 - 0.08 / height, va="top")
         save(figure, path)
 
 
@@ -149,7 +150,7 @@ class FoolingRow:
         _picture(axes[0], self.result.start, "start")
         _classes(axes[0], self.before, self.target)
         _sign(axes[1], "+")
-        _picture(axes[2], template_image(self.result.added), self.direction_name)
+        _picture(axes[2], template_image(self.result.added), printable(self.direction_name))
         text = f"changes a value by up to {_levels(self.largest())}\nof 255 grey levels; grey: no change"
         if self.factor is not None:
             text = f"times {_factor(self.factor)}\n{text}"

@@ -99,7 +99,7 @@ def main(arguments: list[str]) -> int:
     wanted = list(dict.fromkeys(synsets.find(text) for text in options.targets or ()))
     net = model.classifier(options.gpu)
     if options.images:
-        chosen = [starts.from_file(path, net) for path in options.images]
+        chosen = starts.from_files(options.images, net)
     elif options.start is not None:
         chosen = [starts.named(options.start, model, net, options.seed)]
     else:
@@ -108,6 +108,10 @@ def main(arguments: list[str]) -> int:
         print("note: evolve paints its images anew: --start is only what the change is measured from", file=sys.stderr)
     out: Path = options.out or model.dataset / "fool"
     out.mkdir(parents=True, exist_ok=True)
+    if not options.quiet:
+        begin = chosen[0].description if len(chosen) == 1 else f"{len(chosen)} images"
+        text = f"model: {model.folder} ({net.classes} classes); start: {begin}; seed {options.seed}"
+        print(text, file=sys.stderr)
     job = _Job(options, model, synsets, out)
     for start in chosen:
         before = net.probabilities(start.image.to_bgr())[0]
@@ -117,9 +121,6 @@ def main(arguments: list[str]) -> int:
             criteria = [Criterion(label=seen)]
         else:
             criteria = [Criterion(t.id, confidence) for t in (wanted or [s for s in synsets if s.id != seen])]
-        if not options.quiet:
-            text = f"model: {model.folder} ({net.classes} classes); start: {start.description}; seed {options.seed}"
-            print(text, file=sys.stderr)
         job.fool(setup, criteria, budget, alone=len(chosen) * len(criteria) == 1)
     return job.finish(chosen)
 
@@ -166,7 +167,7 @@ class _Job:
                 record = save(setup, fooled, options.trace)
                 self.records.append(record)
                 reached = record["target"]["name"]
-                self.cells.append(Cell(fooled.result.image, f"{reached} {record['l2']:.0f}"))
+                self.cells.append(Cell(fooled.result.image, f"{reached}, L2 {record['l2']:.0f}"))
                 if options.all_targets:
                     continue
                 names.append(name if options.untargeted else reached)
@@ -238,10 +239,10 @@ def _teller() -> Callable[[int, float], None]:
 
     def tell(queries: int, best: float) -> None:
         nonlocal last
-        if time.monotonic() - last >= Progress.LINE_EVERY_S:
+        if queries and time.monotonic() - last >= Progress.LINE_EVERY_S:
             last = time.monotonic()
-            found = f"best confidence so far {percent(best)}" if best > 0 else "no image judged yet"
-            print(f"{queries:,} images scored, {found}", file=sys.stderr, flush=True)
+            found = f", best confidence so far {percent(best)}" if best > 0 else ""
+            print(f"{queries:,} images scored{found}", file=sys.stderr, flush=True)
 
     return tell
 

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from caffefiles.files import write_text
 from foolcaffe import engine, gpu, lists
-from foolcaffe.engine import ROOT
 from foolcaffe.errors import FoolCaffeError, UsageError, run_cli
 from foolcaffe.lmdb import plan, road, shard
 from foolcaffe.lmdb.mean import write_mean
 from foolcaffe.options import command_line
 from foolcaffe.render import add_overrides, find_model, overrides_of, render
 from foolcaffe.train import RECORD, train
+from foolcaffe.trained import build_folder
 from foolcaffe.validate import differences
 
 SIDE = 64
@@ -131,7 +131,7 @@ def main(arguments: list[str]) -> int:
     name = options.dataset or re.sub(r"\W+", "-", folder.resolve().name).strip("-") or "mine"
     if not re.fullmatch(r"[\w.-]+", name) or name in (".", ".."):
         raise UsageError(f"--dataset {name!r} is no name of a folder", "one word of letters, digits, '-' and '_'")
-    dataset = ROOT / "build" / name
+    dataset = build_folder().absolute() / name
     prepare(folder, dataset, 1 if options.seed is None else options.seed, options.quiet, options.skip_bad)
     if options.data_only:
         print(dataset)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,18 @@ def from_file(path: Path, net: Classifier) -> Start:
         FoolCaffeError: see :func:`read_image`.
     """
     return Start(resize(read_image(path), *net.shape[1:]), path.name, path.stem)
+
+
+def from_files(paths: Sequence[Path], net: Classifier) -> list[Start]:
+    """Several pictures; files of one name are told apart by their folders' names.
+
+    Raises:
+        FoolCaffeError: see :func:`read_image`.
+    """
+    names = Counter(path.stem for path in paths)
+    folders = {path: f"{path.absolute().parent.name}-{path.stem}" for path in paths if names[path.stem] > 1}
+    found = [from_file(path, net) for path in paths]
+    return [replace(start, short=folders.get(path, start.short)) for path, start in zip(paths, found)]
 
 
 def named(text: str, model: TrainedModel, net: Classifier, seed: int) -> Start:

@@ -68,6 +68,12 @@ def font_for(text: str) -> str:
     return next((file for _, file, letters in _fonts() if wanted <= letters), "")
 
 
+def printable(text: str) -> str:
+    """Return a text for a picture: a dot stands for each character that no font has that is here."""
+    known = frozenset().union(*(letters for _, _, letters in _fonts()))
+    return "".join(letter if ord(letter) in known else "·" for letter in text)
+
+
 def drawable(synset: Synset, width: int) -> str:
     """Return a class's name, shortened, for a picture; its id where no font that is here has all of its characters."""
     if not font_for(synset.name):

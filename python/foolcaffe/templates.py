@@ -20,7 +20,7 @@ from foolcaffe.errors import run_cli
 from foolcaffe.figures import TEMPLATE_PERCENTILE, template_image
 from foolcaffe.images import write_png
 from foolcaffe.options import command_line
-from foolcaffe.style import DPI, GREY, save, styled
+from foolcaffe.style import DPI, GREY, printable, save, styled
 from foolcaffe.trained import find_trained
 
 
@@ -52,7 +52,8 @@ def sheet(path: Path, weights: npt.NDArray[np.float32], synsets: list[Synset], t
             picture = template_image(row, scale).array.repeat(zoom, axis=0).repeat(zoom, axis=1)
             canvas[top : top + height * zoom, left : left + width * zoom] = picture
             letters = int(width * zoom / (font / 72 * DPI * 0.56))
-            name = synset.name if len(synset.name) <= letters else synset.name[: letters - 1] + "…"
+            name = printable(synset.name)
+            name = name if len(name) <= letters else name[: letters - 1] + "…"
             x, y = left + width * zoom / 2, top + height * zoom + 3
             figure.text(x / canvas.shape[1], 1 - y / canvas.shape[0], name, fontsize=font, ha="center", va="top")
         note = "each at its own scale" if scale is None else f"full contrast = ±{scale:.2g} score per grey level"

@@ -128,6 +128,7 @@ ORDER = [
     "study.report",
     "study.light",
     "study.__main__",
+    "__main__",
 ]
 
 
