@@ -3,6 +3,11 @@
 # Gives: die, usage_error, say, parse_options, need_folder, free_kib, quietly, engine_tool, engine_python, and ROOT (the
 # checkout that the tool lies in).
 
+if [ "${BASH_SOURCE[0]}" = "$0" ]; then
+    echo "tools/lib.sh is what the other tools share; it does nothing by itself. Each of them has --help:" >&2
+    ls "$(dirname "$0")"/[!l]*.sh >&2
+    exit 2
+fi
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 PROGRAM=${PROGRAM:-$(basename "$0")}
 

@@ -71,6 +71,8 @@ def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overr
         if layer.type == "Data":
             test = any(rule.phase == caffe_pb2.TEST and rule.HasField("phase") for rule in layer.include)
             layer.data_param.source = str(dataset / ("val_lmdb" if test else "train_lmdb"))
+            if test:
+                layer.data_param.batch_size = exact_batch(validation, layer.data_param.batch_size)
             batches[test] = layer.data_param.batch_size
         if layer.transform_param.HasField("mean_file"):
             layer.transform_param.mean_file = str(dataset / "mean.binaryproto")
@@ -114,6 +116,16 @@ def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overr
     for name, message in rendered.items():
         save_text(out / f"{name}.prototxt", message, header)
     return True
+
+
+def exact_batch(images: int, batch: int) -> int:
+    """Return the batch nearest to ``batch`` by which the images are tested once each: Caffe goes on with the first ones.
+
+    That is a divisor from half to twice the batch, or all images at once if they are no more than that; where there is
+    none, the batch itself.
+    """
+    fits = [size for size in range(max(1, batch // 2), 2 * batch + 1) if images % size == 0]
+    return min(fits, key=lambda size: abs(size - batch), default=images if images <= 2 * batch else batch)
 
 
 def _check(overrides: Overrides) -> None:
