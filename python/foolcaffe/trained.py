@@ -64,8 +64,8 @@ def find_trained(
     Raises:
         FoolCaffeError: nothing trained, an unknown name, or one that several datasets have.
     """
-    build = build or (Path("build") if Path("build").is_dir() else ROOT / "build")
-    trained = sorted(build.glob(f"*/*/{RECORD}"), key=lambda p: p.stat().st_mtime)
+    build = build or _build()
+    trained = _records(build)
     if model is None:
         if not trained:
             raise FoolCaffeError(
@@ -98,3 +98,17 @@ def find_trained(
             ) from None
     own = folder.parent / "mean.binaryproto"
     return TrainedModel(folder, folder / "deploy.prototxt", weights, mean or (own if own.exists() else None))
+
+
+def every_trained() -> list[TrainedModel]:
+    """Every model under ``build/`` whose weights are there, that trained last first."""
+    models = [find_trained(str(record.parent)) for record in reversed(_records(_build()))]
+    return [model for model in models if model.weights.exists()]
+
+
+def _build() -> Path:
+    return Path("build") if Path("build").is_dir() else ROOT / "build"
+
+
+def _records(build: Path) -> list[Path]:
+    return sorted(build.glob(f"*/*/{RECORD}"), key=lambda p: p.stat().st_mtime)
