@@ -45,7 +45,7 @@ M := $(B)/$(NAME)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test test-quick lint wheels lmdb train fool templates evaluate toy study doctor bench-lmdb bench-train bench-attacks clean distclean
+.PHONY: help demo test test-quick lint wheels lmdb train fool templates evaluate toy explorer study doctor bench-lmdb bench-train bench-attacks clean distclean
 
 help:  ## this list
 	@echo 'usage: make TARGET [DATASET=demo|tiny-imagenet|imagenet] [ENGINE=caffe|torch] [MODEL=…] [GPU=auto|cpu|0,1]'
@@ -66,9 +66,11 @@ demo:  ## everything, on photographs that come with scikit-image: LMDB, training
 	$(RUN) foolcaffe.fool --model demo/linear_softmax --class rocket --class coffee --image data/demo/photos/astronaut.JPEG
 	$(RUN) foolcaffe.fool --model demo/linear_softmax --class rocket --class coffee --start noise
 	$(RUN) foolcaffe.toy
+	@$(MAKE) --no-print-directory DATASET=demo MODEL=linear_softmax NAME=linear_softmax OTHERS= explorer
 	@printf '\nDone. The pictures:\n'
 	@printf '  %s\n' build/demo/fool/*-figure.png build/demo/linear_softmax/templates.png build/demo/linear_softmax/loss.png build/toy.png
 	@printf 'Next: PATH=$$PWD/.caffe/bin:$$PATH python -m foolcaffe.fool --class 1\n'
+	@printf 'To move it by hand, open this in a browser (`make explorer` adds seven models to it): build/demo/explorer.html\n'
 
 lmdb: $(B)/validated  ## LMDBs and mean of DATASET, compared with its lists
 train: $(M)/trained.json  ## MODEL trained on DATASET; Ctrl-C leaves a snapshot, the same command goes on
@@ -82,6 +84,8 @@ evaluate: $(M)/trained.json  ## top-1 and top-5 of MODEL on the validation LMDB
 
 toy: | $(ENVIRONMENT)  ## the post's ten-dimensional example
 	$(RUN) foolcaffe.toy
+
+explorer: $(B)/explorer.html  ## one page to move a picture along a template by hand, with models of several weight decays
 
 study: $(B)/validated  ## every claim of the post and the note, measured: build/DATASET/study/report.html; it goes on where it was
 	$(RUN) foolcaffe.study --dataset $(B) --gpu $(GPU) $(STUDY)
@@ -185,3 +189,13 @@ $(M)/trained.json: | $(M)/solver.prototxt
 
 $(M)/templates.png: $(M)/trained.json
 	$(RUN) foolcaffe.templates --model $(M)
+
+# The explorer: NAME, and models of other weight decays; the demo's also from initial weights that are next to zero
+
+OTHERS = $(filter-out $(NAME),decay0.0005 decay1000 decay10000 $(if $(filter demo,$(DATASET)),$(addsuffix -zero,$(addprefix decay,0.0005 100 1000 10000))))
+
+$(B)/decay%/trained.json: | $(B)/validated
+	$(MAKE) --no-print-directory NAME=decay$* WEIGHT_DECAY=$(firstword $(subst -, ,$*)) STD=$(if $(findstring -zero,$*),1e-9) train
+
+$(B)/explorer.html: $(M)/trained.json $(OTHERS:%=$(B)/%/trained.json) $(wildcard python/foolcaffe/explore/*.py python/foolcaffe/explore/web/*)
+	$(RUN) foolcaffe.explore $(patsubst %/trained.json,--model %,$(filter %/trained.json,$^)) --out $@

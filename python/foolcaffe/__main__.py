@@ -16,6 +16,8 @@ COMMANDS = {
     "classes": ("listing:classes", "list a model's classes, or those whose name has a part"),
     "models": ("listing:models", "list the trained models"),
     "difficulty": ("difficulty:main", "how much must change until hundreds of images flip"),
+    "explore": ("explore.__main__:main", "one page in which a picture is dragged along a template by hand"),
+    "verify": ("verify:main", "judge PNGs that the explorer's page saved"),
     "study": ("study.__main__:main", "measure every claim of the post and the note, and write one report"),
     "toy": ("toy:main", "the post's ten-dimensional example"),
     "doctor": ("doctor:main", "what is here and what is missing: engines, packages, GPU, room"),

@@ -46,7 +46,9 @@ def animate(path: Path, result: Result, net: Scores, synsets: Synsets, target: i
     times = [FIRST_MS, *[FRAME_MS] * (STEPS - 2), LAST_MS]
     with atomic_path(path) as temporary:
         kind = path.suffix[1:].upper()
-        frames[0].save(temporary, format=kind, save_all=True, append_images=frames[1:], duration=times, loop=0)
+        frames[0].save(
+            temporary, format=kind, save_all=True, append_images=frames[1:], duration=times, loop=0, lossless=True
+        )
 
 
 def _frame(pixels: np.ndarray, lines: list[tuple[str, float, str]]) -> Image.Image:

@@ -7,7 +7,7 @@ import json
 from foolcaffe.errors import FoolCaffeError, nearest
 from foolcaffe.options import command_line
 from foolcaffe.train import RECORD
-from foolcaffe.trained import build_folder, find_trained
+from foolcaffe.trained import build_folder, every_trained, find_trained
 
 
 def classes(arguments: list[str]) -> int:
@@ -36,12 +36,12 @@ def models(arguments: list[str]) -> int:
     """Print the trained models, the one trained last at the end; it is what commands take by default."""
     parser = command_line("foolcaffe models", "List the trained models; the last is what commands take by default.")
     parser.parse_args(arguments)
-    records = sorted(build_folder().glob(f"*/*/{RECORD}"), key=lambda path: path.stat().st_mtime)
-    if not records:
+    found = every_trained()
+    if not found:
         raise FoolCaffeError(f"no trained model under {build_folder()}", "`make demo` trains one, or `foolcaffe train`")
-    for path in records:
-        record = json.loads(path.read_text("utf-8"))
-        name = f"{path.parent.parent.name}/{path.parent.name}"
+    for model in reversed(found):
+        record = json.loads((model.folder / RECORD).read_text("utf-8"))
+        name = f"{model.dataset.name}/{model.folder.name}"
         print(
             f"{name:36} {record['iterations']} iterations, weight decay {record['weight_decay']:g}, "
             f"loss {record['last_loss']:.3g}, {record['engine']} on the {record['device']}"

@@ -70,7 +70,7 @@ def find_trained(
         FoolCaffeError: nothing trained, an unknown name, or one that several datasets have.
     """
     build = build or build_folder()
-    trained = sorted(build.glob(f"*/*/{RECORD}"), key=lambda p: p.stat().st_mtime)
+    trained = _records(build)
     if model is None:
         if not trained:
             raise FoolCaffeError(
@@ -103,3 +103,13 @@ def find_trained(
             ) from None
     own = folder.parent / "mean.binaryproto"
     return TrainedModel(folder, folder / "deploy.prototxt", weights, mean or (own if own.exists() else None))
+
+
+def every_trained() -> list[TrainedModel]:
+    """Every model under ``build/`` whose weights are there, that trained last first."""
+    models = [find_trained(str(record.parent)) for record in reversed(_records(build_folder()))]
+    return [model for model in models if model.weights.exists()]
+
+
+def _records(build: Path) -> list[Path]:
+    return sorted(build.glob(f"*/*/{RECORD}"), key=lambda p: p.stat().st_mtime)

@@ -245,7 +245,8 @@ def test_many_images_at_once(road: Road, net: Classifier, tmp_path: Path) -> Non
         best = net.probabilities(read_image(tmp_path / "out" / row["png"]).to_bgr())[0]
         assert (row["seen after"], float(row["confidence after"])) == ("ocean", pytest.approx(best[2], abs=1e-6))
         assert row["start"] in out
-    assert Image.open(tmp_path / "out" / "linear_softmax-3-images-to-ocean-sheet.png").width > 300
+    with Image.open(tmp_path / "out" / "linear_softmax-3-images-to-ocean-sheet.png") as sheet:
+        assert sheet.width > 300
 
     write_png(images[1], resize(read_image(next((tmp_path / "out").glob("*1-to-ocean.png"))), 64, 64))
     done = fool(road, tmp_path / "two", "--class", "ocean", "--flip", *images[:4], "--json")
@@ -263,7 +264,7 @@ def test_a_film_ends_with_what_the_png_shows(road: Road, tmp_path: Path, kind: s
         film.seek(film.n_frames - 1)
         last = np.asarray(film.convert("RGB").crop((0, 0, 384, 384)).resize((64, 64), Image.Resampling.NEAREST))
     end = read_image(tmp_path / "linear_softmax-val1-to-ocean.png").array
-    assert np.abs(last.astype(float) - end).mean() <= 12  # a GIF has 256 colours, a WebP is compressed
+    assert np.abs(last.astype(float) - end).mean() <= (0 if kind == "webp" else 12)  # a GIF has 256 colours
 
 
 def test_every_field_of_a_record_is_documented(road: Road, tmp_path: Path) -> None:

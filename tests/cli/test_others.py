@@ -132,7 +132,10 @@ def test_a_rendered_copy_differs_only_where_it_must(road: Road) -> None:
         (
             "train_val",
             "NetParameter",
-            {"layer.transform_param.mean_file", "layer.data_param.source", "layer.inner_product_param.num_output"},
+            {
+                *("layer.transform_param.mean_file", "layer.data_param.source", "layer.data_param.batch_size"),
+                "layer.inner_product_param.num_output",
+            },
         ),
         ("deploy", "NetParameter", {"layer.inner_product_param.num_output"}),
         (

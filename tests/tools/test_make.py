@@ -105,7 +105,7 @@ def test_wrong_variables_are_said(checkout: Path, arguments: list[str], said: st
 
 def test_help_names_every_target(checkout: Path) -> None:
     out = make(checkout, "help").stdout
-    for target in ("demo", "test", "lint", "lmdb", "train", "fool", "templates", "clean", "distclean"):
+    for target in ("demo", "test", "lint", "lmdb", "train", "fool", "templates", "explorer", "clean", "distclean"):
         assert f"\n  {target} " in out
 
 

@@ -132,6 +132,7 @@ def test_what_a_wheel_holds_and_needs(wheels: Path) -> None:
         if name == "foolcaffe":
             models = {n.split("/")[2] for n in names if n.startswith("foolcaffe/models/")}
             assert models == {p.name for p in (ROOT / "models").iterdir()}
+            assert "foolcaffe/explore/web/index.html" in names
             assert "caffefiles" in found
 
 
@@ -164,6 +165,8 @@ def test_foolcaffe_walks_its_road_in_an_empty_folder(wheels: Path, tmp_path: Pat
     foolcaffe("train", "build/demo/linear_softmax", "--gpu", "cpu", "--quiet")
     foolcaffe("fool", "--class", "rocket", "--image", "images/photos/astronaut.JPEG", "--flip")
     foolcaffe("toy")
+    assert foolcaffe("explore", "--quiet").strip() == "build/demo/explorer.html"
+    foolcaffe("verify", "--help")
     pngs = sorted(p.name for p in (other.folder / "build").rglob("*.png"))
     assert "linear_softmax-astronaut-to-rocket.png" in pngs
     assert "toy.png" in pngs
