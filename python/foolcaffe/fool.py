@@ -150,7 +150,8 @@ class _Job:
         """Fool one start into each class; ``alone`` makes a failure the command's."""
         options, rows, names = self.options, [], []
         self.cells.append(Cell(setup.start.image, setup.start.short, starts=True))
-        with Progress(len(criteria), "classes", options.method, options.quiet or len(criteria) < 10) as progress:
+        few = options.quiet or len(criteria) < 10
+        with Progress(len(criteria), "classes", options.method, few) as progress:
             for criterion in criteria:
                 name = _name(criterion, self.synsets)
                 png = self.out / f"{self.stem(setup.start.short, [name])}.png"
@@ -160,7 +161,8 @@ class _Job:
                     if alone:
                         raise
                     self.failed += 1
-                    progress.say(f"foolcaffe.fool: error: {setup.start.short} to {name}: {error.message}")
+                    text = f"foolcaffe.fool: error: {setup.start.short} to {name}: {error.message}"
+                    print(text, file=sys.stderr) if few else progress.say(text)
                     continue
                 finally:
                     progress.advance()

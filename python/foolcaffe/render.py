@@ -119,7 +119,7 @@ def render(model: Path, dataset: Path, out: Path, on_gpu: bool, overrides: Overr
 
 
 def exact_batch(images: int, batch: int) -> int:
-    """Return the batch nearest to ``batch`` by which the images are tested once each: Caffe goes on with the first ones.
+    """Return the batch nearest to ``batch`` that tests each image once, for Caffe goes on with the first ones.
 
     That is a divisor from half to twice the batch, or all images at once if they are no more than that; where there is
     none, the batch itself.
