@@ -80,7 +80,7 @@ export IMAGES
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: .caffe .venv help demo test test-quick lint pins wheels lmdb train fool templates evaluate toy study doctor bench-lmdb bench-train bench-attacks clean distclean
+.PHONY: .caffe .venv help demo test test-quick test-pythons lint pins wheels lmdb train fool templates evaluate toy study doctor bench-lmdb bench-train bench-attacks clean distclean
 
 help:  ## this list
 	@echo 'usage: make TARGET [DATASET=demo|tiny-imagenet|imagenet] [ENGINE=caffe|torch] [MODEL=…] [GPU=auto|cpu|0,1]'
@@ -140,6 +140,9 @@ test: .venv/READY .caffe/TESTS  ## the whole test suite, in both Python environm
 test-quick: .venv/READY .caffe/TESTS  ## the suite without the slow tests
 	FOOLCAFFE_ENGINE= .venv/bin/python -m pytest $(PYTEST) -m 'not slow'
 	FOOLCAFFE_ENGINE=caffe .caffe/bin/python -m pytest $(PYTEST) -m 'not slow'
+
+test-pythons: .venv/READY  ## the quick unit tests under every other Python from 3.9 to 3.13 that is here
+	tools/test_pythons.sh
 
 lint: .venv/READY  ## ruff, mypy --strict, shellcheck
 	.venv/bin/ruff check .
