@@ -36,7 +36,7 @@ def test_here_everything_is_well(engine: str) -> None:
     assert states(found, f"engine {engine}") == [OK]
     assert states(found, "packages") == [OK]
     assert states(found, "programs") == [OK]
-    (product,) = (one.said for one in found if one.what == "product")
+    (product,) = (one.message for one in found if one.what == "product")
     assert product.startswith("CPU: forward, data and weight gradient are right")
     assert set(states(found, "room")) == {OK}
     assert succeeds(run("doctor", "--gpu", "cpu", "--quiet")) == ""
@@ -89,7 +89,7 @@ def test_a_gpus_failure_is_explained(tmp_path: Path) -> None:
     python.chmod(0o755)
     found = doctor.product(python, "caffe", 1)
     assert found.state == BAD
-    assert found.said == "GPU 1: the GPU is too new (or too old) for this Caffe"
+    assert found.message == "GPU 1: the GPU is too new (or too old) for this Caffe"
     assert "ENGINE=torch" in found.todo
     assert fatal in found.todo
 
@@ -102,7 +102,7 @@ def test_a_caffe_with_cuda_cannot_train_without_a_driver(tmp_path: Path, monkeyp
     caffe.chmod(0o755)
     (found,) = doctor.find_gpus(Path(sys.executable), "caffe", [str(caffe)], "auto")
     assert found.state == BAD
-    assert "even to train on the CPU" in found.said
+    assert "even to train on the CPU" in found.message
     assert "CAFFE=cpu" in found.todo
 
 
@@ -114,7 +114,7 @@ def test_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (images / "train").mkdir(parents=True)
     found = doctor.find_room("imagenet", str(images))
     assert [(one.state, one.what) for one in found] == [(OK, "images"), (OK, "room")]
-    assert "30000 MiB free, about 21299 needed for imagenet" in found[1].said
+    assert "30000 MiB free, about 21299 needed for imagenet" in found[1].message
 
     free = 20_000 << 20
     assert states(doctor.find_room("imagenet", str(images)), "room") == [BAD]
@@ -131,10 +131,10 @@ def test_the_downloads_and_the_lmdbs_share_a_disk(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(doctor, "ROOT", tmp_path)
     (found,) = doctor.find_room("tiny-imagenet", str(tmp_path / "data" / "tiny-imagenet"))
     lmdbs = 110_000 * (64 * 64 * 3 + 4096) >> 20
-    assert f"about {500 + lmdbs + 1000} needed" in found.said
+    assert f"about {500 + lmdbs + 1000} needed" in found.message
     (tmp_path / "data" / "tiny-imagenet").mkdir(parents=True)
     (found,) = doctor.find_room("tiny-imagenet", str(tmp_path / "data" / "tiny-imagenet"))
-    assert f"about {500 + lmdbs} needed" in found.said
+    assert f"about {500 + lmdbs} needed" in found.message
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can write anywhere")
@@ -143,7 +143,7 @@ def test_a_folder_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "build").mkdir(mode=0o555)
     found = next(one for one in doctor.find_room("demo", "") if one.state == BAD)
     assert found.what == "room"
-    assert f"{tmp_path / 'build'} cannot be written" in found.said
+    assert f"{tmp_path / 'build'} cannot be written" in found.message
     assert "--user" in found.todo
 
 
@@ -156,7 +156,8 @@ def test_it_needs_nothing_but_python_and_names_what_is_missing(tmp_path: Path) -
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'python')!r}); sys.argv = ['doctor']\n"
         "import foolcaffe.doctor as d, pathlib\n"
-        "d._python = lambda python, *a: d._run([str(python), '-I', '-S', *a])\n"
+        "run = d._run\n"
+        "d._run = lambda command, *a, **changes: run([command[0], '-I', '-S', *command[1:]], *a, **changes)\n"
         "sys.exit(d.main([]))"
     )
     base = {"PATH": "/usr/bin:/bin"}
@@ -170,7 +171,7 @@ def test_it_needs_nothing_but_python_and_names_what_is_missing(tmp_path: Path) -
 
 def test_an_engine_that_is_wanted_and_missing_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FOOLCAFFE_ENGINE", "torch")
-    monkeypatch.setattr(doctor, "_python", lambda *a: subprocess.CompletedProcess(a, 1, "", "ImportError: no torch"))
+    monkeypatch.setattr(doctor, "_run", lambda *a: subprocess.CompletedProcess(a, 1, "", "ImportError: no torch"))
     found, python, name = doctor.find_engines()
     assert (python, name) == (None, "torch")
     assert states(found, "engine torch") == [BAD]
