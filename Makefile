@@ -64,11 +64,15 @@ RUN := $(PYTHON) -m
 RUN_WITH := @$(PYTHON) tools/run_with.py
 
 # Where the images are, and the folder that they are put into first, if they are not the user's
-quoted = '$(subst ','\'',$1)'
+define newline
+
+
+endef
+is_folder = $(shell test -d "$$(printf %b '$(subst $(newline),\n,$(subst ','\'',$(subst \,\\,$1)))')" && echo 1)
 ifeq ($(DATASET),demo)
 FETCHED := data/demo
 else ifeq ($(DATASET),tiny-imagenet)
-FETCHED := $(if $(shell test -d $(call quoted,$(TINY_IMAGENET))/train && echo its),,data/tiny-imagenet)
+FETCHED := $(if $(call is_folder,$(TINY_IMAGENET)/train),,data/tiny-imagenet)
 IMAGES := $(TINY_IMAGENET)
 else
 IMAGES := $(IMAGENET)

@@ -95,6 +95,9 @@ def test_quotes_and_dollars_reach_the_programs_and_nothing_runs(checkout: Path, 
     assert TEXT in make(checkout, "fool", *road, ok=False, CLASS="n02", FOOL=f"--image {shlex.quote(TEXT)}").stderr
     fails(make(checkout, "fool", "CLASS=n01", "FOOL=--image 'open", *road, ok=False), "'open: No closing", code=2)
     assert "'1; touch run'" in make(checkout, "train", "NAME=z", "SEED=1; touch run", *road, ok=False).stderr
+    tiny = ["-n", "lmdb", "DATASET=tiny-imagenet"]
+    assert "foolcaffe.datasets" not in make(checkout, *tiny, f"TINY_IMAGENET={images}").stdout  # a folder: it is there
+    assert "foolcaffe.datasets" in make(checkout, *tiny, f"TINY_IMAGENET={images}.zip").stdout
     assert not list(tmp_path.rglob("run"))
 
 
