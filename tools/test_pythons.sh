@@ -38,7 +38,7 @@ find_python() {
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-ran=0 failed=()
+ran=() failed=()
 for version in "${VERSIONS[@]}"; do
     [[ $version =~ ^3\.[0-9]+$ ]] || usage_error "'$version' is no version of Python such as 3.12"
     if [ "$version" = "${done:-}" ]; then continue; fi
@@ -52,9 +52,9 @@ for version in "${VERSIONS[@]}"; do
             --require-hashes -r requirements/pins/venv.txt >"$log" 2>&1; then
         die "pip could not install the packages of requirements/pins/venv.txt for Python $version" "$(grep -E '^(ERROR|error)' "$log" | tail -n 5)"
     fi
-    ran=$((ran + 1))
+    ran+=("$version")
     FOOLCAFFE_ENGINE='' "$venv/bin/python" -m pytest -q -p no:cacheprovider -n 2 tests/unit -m 'not slow' || failed+=("$version")
 done
-[ "$ran" -gt 0 ] || die "no Python was found to test with" "name one that is here, or install one: pyenv install 3.12, or uv python install 3.12"
+[ ${#ran[@]} -gt 0 ] || die "no Python was found to test with" "name one that is here, or install one: pyenv install 3.12, or uv python install 3.12"
 [ ${#failed[@]} -eq 0 ] || die "the tests fail under Python ${failed[*]}"
-say "the tests pass under $ran other Pythons"
+say "the tests pass under Python ${ran[*]}"
