@@ -88,6 +88,31 @@ class Storage:
         cleared, self._cleared = self._cleared, False
         return cleared
 
+    @property
+    def held(self) -> torch.Tensor | None:
+        """The memory on the device as it is, None if there is none yet: to see if it is still the same."""
+        return self._tensor
+
+    @property
+    def cleared(self) -> bool:
+        """Are the numbers zero, but not yet written?"""
+        return self._cleared
+
+    @cleared.setter
+    def cleared(self, value: bool) -> None:
+        self._cleared = value
+
+    def put_back(self, tensor: torch.Tensor | None, cleared: bool) -> None:
+        """Be again as :attr:`held` and :attr:`cleared` once said."""
+        if self._tensor is not tensor:
+            self._tensor, self._array, self._on_host = tensor, None, False
+        self._deferred, self._cleared = None, cleared
+
+    def settle(self) -> None:
+        """Take the numbers back from the host, copy what was deferred: all that is pending but zeros to be written."""
+        if self._on_host or self._deferred is not None:
+            self.tensor()
+
     def to(self, device: torch.device) -> None:
         """Move to another device, keeping the numbers."""
         if device != self.device:
@@ -206,6 +231,11 @@ class Blob:
         """Add to the gradient."""
         diff, beta = self.diff_to_add_to()
         diff.add_(gradient) if beta else diff.copy_(gradient)
+
+    @property
+    def storages(self) -> tuple[Storage, Storage]:
+        """Where the values and the gradient are kept."""
+        return self._data, self._diff
 
     def share_data(self, other: Blob) -> None:
         """Use another blob's values as ours: one memory from now on."""

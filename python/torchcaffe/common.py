@@ -70,8 +70,14 @@ def device() -> torch.device:
 
 
 def set_random_seed(seed: int) -> None:
-    """Start the random numbers anew: the same seed gives real Caffe's fillers and data order."""
+    """Start the random numbers anew: the same seed gives real Caffe's fillers and data order.
+
+    On a GPU masks of Dropout begin anew too, and cuDNN takes kernels that give the same sums every time, so that a
+    training can be repeated to the bit; ``torch.backends.cudnn.deterministic = False`` afterwards undoes the latter.
+    """
     _state.generator = Generator(seed)
+    torch.cuda.manual_seed_all(seed)  # kept until there is a GPU; nothing without one
+    torch.backends.cudnn.deterministic = True
 
 
 def generator() -> Generator:

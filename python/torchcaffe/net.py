@@ -46,6 +46,8 @@ class Net:
         self._follows_mode = device is None
         self.device = common.device() if device is None else torch.device(device)
         self.dtype = dtype
+        self.passes = 0
+        """How often layers were run, backward too, or reshaped: what was recorded before is then out of date."""
         self.before_forward: list[Callable[[int], object]] = []
         """Called with a layer's position before it runs."""
         self.after_forward: list[Callable[[int], object]] = []
@@ -206,14 +208,20 @@ class Net:
         Returns:
             the loss, a scalar on the net's device (so that no GPU is waited for).
         """
-        self._follow_mode()
-        loss = torch.zeros((), dtype=self.dtype, device=self.device)
-        for i in range(start, len(self.layers) if end is None else end + 1):
+        loss = self.run(start, len(self.layers) - 1 if end is None else end)
+        return torch.zeros((), dtype=self.dtype, device=self.device) if loss is None else loss
+
+    def run(self, start: int, end: int) -> torch.Tensor | None:
+        """As :meth:`forward`, with None where no layer has a loss."""
+        self.follow_mode()
+        self.passes += 1
+        loss = None
+        for i in range(start, end + 1):
             for call in self.before_forward:
                 call(i)
             part = self.layers[i].run(self.bottoms(i), self.tops(i))
             if part is not None:
-                loss = loss + part
+                loss = part if loss is None else loss + part
             if self.debug_info:
                 self._log_forward(i)
             for call in self.after_forward:
@@ -222,7 +230,8 @@ class Net:
 
     def backward(self, start: int | None = None, end: int = 0) -> None:
         """Run the layers ``start`` (the last) down to ``end`` backward, both included."""
-        self._follow_mode()
+        self.follow_mode()
+        self.passes += 1
         for i in range(len(self.layers) - 1 if start is None else start, end - 1, -1):
             for call in self.before_backward:
                 call(i)
@@ -237,6 +246,7 @@ class Net:
 
     def reshape(self) -> None:
         """Let every layer shape its tops after its bottoms."""
+        self.passes += 1
         for i, layer in enumerate(self.layers):
             layer.reshape(self.bottoms(i), self.tops(i))
 
@@ -248,12 +258,14 @@ class Net:
     def to(self, device: torch.device) -> None:
         """Move everything to another device."""
         self.device = device
+        self.passes += 1
         for blob in self.blobs:
             blob.to(device)
         for layer in self.layers:
             layer.to(device)
 
-    def _follow_mode(self) -> None:
+    def follow_mode(self) -> None:
+        """Move to the device of the present mode, if the net was given none of its own."""
         if self._follows_mode and common.device() != self.device:
             self.to(common.device())
 

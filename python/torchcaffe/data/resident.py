@@ -74,8 +74,13 @@ class Resident:
         self._mean = None if mean is None else torch.from_numpy(mean).to(pixels.device)
         self._next = 0
 
-    def make(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The next batch, transformed, and its labels."""
+    def fill(self, data: torch.Tensor, into: torch.Tensor | None) -> None:
+        """Write the next batch, transformed, and its labels, if asked for, into memory that stays where it is.
+
+        Args:
+            data: N × channels × height × width floats.
+            into: N floats.
+        """
         count = len(self._pixels)
         start, self._next = self._next, (self._next + self._batch) % count
         if start + self._batch <= count:
@@ -83,14 +88,18 @@ class Resident:
         else:
             order = (torch.arange(start, start + self._batch, device=self._pixels.device)) % count
             raw, labels = self._pixels[order], self._labels[order]
-        data = self._transform(raw)
+        self._transform(raw, data)
         scale = self._transformer.param.scale
-        return (data.mul_(float(np.float32(scale))) if scale != 1 else data), labels.clone()
+        if scale != 1:
+            data.mul_(float(np.float32(scale)))
+        if into is not None:
+            into.copy_(labels)
 
-    def _transform(self, raw: torch.Tensor) -> torch.Tensor:
+    def _transform(self, raw: torch.Tensor, out: torch.Tensor) -> None:
         param = self._transformer.param
         if not param.crop_size and not param.mirror:
-            return raw.float() if self._mean is None else raw - self._mean
+            out.copy_(raw) if self._mean is None else torch.sub(raw, self._mean, out=out)
+            return
         height, width = raw.shape[2:]
         drawn = np.array(self._transformer.windows(len(raw), height, width), np.int64)
         flip, top, left = torch.from_numpy(drawn).to(raw.device).unbind(1)
@@ -101,8 +110,9 @@ class Resident:
         # the channels come last out of this indexing
         picked = raw.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
         if self._mean is None:
-            return picked.float().contiguous()
-        if self._mean.shape[1:] == (1, 1):
-            return (picked - self._mean).contiguous()
-        means = self._mean.permute(1, 2, 0)[rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-        return (picked - means).contiguous()
+            out.copy_(picked)
+        elif self._mean.shape[1:] == (1, 1):
+            torch.sub(picked, self._mean, out=out)
+        else:
+            means = self._mean.permute(1, 2, 0)[rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+            torch.sub(picked, means, out=out)

@@ -191,7 +191,9 @@ class Layer:
         loss = None
         for blob, weight in zip(top, self.loss_weights):
             if weight:
-                part = torch.dot(blob.data.reshape(-1), blob.diff.reshape(-1))
+                data, diff = blob.data.view(-1), blob.diff.view(-1)
+                # a product of two numbers is one kernel on a GPU, a dot product two
+                part = (data * diff).view(()) if blob.count == 1 else torch.dot(data, diff)
                 loss = part if loss is None else loss + part
         return loss
 

@@ -29,6 +29,8 @@ class Data(SourceLayer):
     min_num_top = 1
     max_num_top = 2
 
+    _resident: resident.Resident | None = None
+
     def layer_setup(self, bottom: Blobs, top: Blobs) -> None:
         """Open the database, shape the tops after its first record, start reading ahead.
 
@@ -52,7 +54,7 @@ class Data(SourceLayer):
         common.generator().draw()
         if common.solver_count() == 1 and resident.fits(self.device, reader, first.pixels):
             pixels, labels = resident.load(reader, color, first.pixels.shape, self.device)
-            self._take = resident.Resident(pixels, labels, transformer, param.batch_size).make
+            self._resident = resident.Resident(pixels, labels, transformer, param.batch_size)
         else:
             batches = _Batches(self, reader, transformer, first, shape, color)
             self._take = Prefetcher(batches.make, param.prefetch).take
@@ -65,6 +67,9 @@ class Data(SourceLayer):
         return True if param.force_color else False if param.force_gray else None
 
     def forward(self, bottom: Blobs, top: Blobs) -> None:
+        if self._resident is not None:
+            self._resident.fill(top[0].data, top[1].data if len(top) > 1 else None)
+            return
         data, labels = self._take()
         top[0].take_data(data)
         if len(top) > 1:

@@ -61,7 +61,8 @@ class InnerProduct(Layer):
             diff, beta = self.blobs[0].diff_to_add_to()
             mm(*((x.t(), dy) if self._transpose else (dy.t(), x)), diff, beta=beta)
         if len(self.blobs) > 1 and self.param_propagate_down[1]:
-            self.blobs[1].accumulate(dy.sum(0))
+            diff, beta = self.blobs[1].diff_to_add_to()
+            diff.add_(dy.sum(0)) if beta else torch.sum(dy, 0, out=diff)
         if propagate_down[0]:
             weights = self.blobs[0].data.t() if self._transpose else self.blobs[0].data
             mm(dy, weights, self._rows(bottom[0].diff, self._inputs))

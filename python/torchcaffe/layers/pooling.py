@@ -57,6 +57,11 @@ class Pooling(FunctionLayer):
             if param.HasField(one) and (param.HasField(f"{stem}_h") or param.HasField(f"{stem}_w")):
                 raise self.fail(f"has both {one} and {stem}_h or {stem}_w", "give one of the two forms")
 
+    @property
+    def stochastic(self) -> bool:
+        """Does it draw random numbers?"""
+        return bool(self.param.pooling_param.pool == _Param.STOCHASTIC)
+
     def reshape(self, bottom: Blobs, top: Blobs) -> None:
         """The rule above.
 

@@ -51,7 +51,7 @@ class SoftmaxWithLoss(LossLayer):
         losses = -probabilities.gather(1, self._target).clamp_(min=_TINY).log_()
         if self._valid is not None:
             losses = losses.where(self._valid, torch.zeros_like(losses))
-        top[0].data.copy_(losses.sum() / self._normalizer)
+        torch.div(losses.sum(), self._normalizer, out=top[0].data)
         if len(top) > 1:
             top[1].data.copy_(probabilities.view(scores.shape))
 

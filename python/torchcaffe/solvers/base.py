@@ -11,6 +11,7 @@ import torch
 from caffefiles.errors import CaffeError
 from caffefiles.files import PathLike
 from torchcaffe import common, log
+from torchcaffe.captured import CapturedStep
 from torchcaffe.solvers import snapshot
 from torchcaffe.solvers.nets import make_test_nets, train_net
 from torchcaffe.solvers.smoothing import SmoothedLoss
@@ -56,6 +57,7 @@ class Solver:
             common.set_random_seed(param.random_seed + common.solver_rank())
         self._smoothed = SmoothedLoss(param.average_loss)
         self.net = train_net(self)
+        self.captured = CapturedStep(self.net)
         self.test_nets = make_test_nets(self)
         self._displayed, self._since = 0, time.perf_counter()
         log.info("solver.cpp:57", "Solver scaffolding done.")
@@ -128,12 +130,15 @@ class Solver:
         return bool(interval) and self.iter % interval == 0
 
     def _forward_backward(self) -> torch.Tensor:
+        if self.param.iter_size == 1:
+            return self.captured.forward_backward()
         loss = self.net.forward()
         self.net.backward()
-        for _ in range(self.param.iter_size - 1):
+        for _ in range(self.param.iter_size - 1):  # these begin from other gradients than the first: none is recorded
             loss = loss + self.net.forward()
             self.net.backward()
-        return loss / self.param.iter_size if self.param.iter_size > 1 else loss
+        mean: torch.Tensor = loss / self.param.iter_size
+        return mean
 
     def _display(self) -> None:
         loss = self._smoothed.value()  # waits for a GPU to be done

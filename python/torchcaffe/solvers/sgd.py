@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from caffefiles.files import PathLike
 from torchcaffe import log
+from torchcaffe.solvers import fused
 from torchcaffe.solvers.base import Solver
-from torchcaffe.solvers.fused import momentum_step
 from torchcaffe.solvers.lr_policy import learning_rate
 
 
@@ -48,10 +49,15 @@ class SGDSolver(Solver):
         self._follow_device()
         self.clip()
         params = self.net.params
+        groups: dict[Any, tuple[tuple[float, float], list[int]]] = {}
         for i, (blob, lr_mult, decay_mult) in enumerate(zip(params.learnable, params.lr_mults, params.decay_mults)):
             if self.param.iter_size > 1:
                 blob.diff.mul_(1 / self.param.iter_size)
-            self.update(i, rate * lr_mult, self.param.weight_decay * decay_mult)
+            step = rate * lr_mult, self.param.weight_decay * decay_mult
+            together = (blob.device, step) if blob.device.type in fused.TOGETHER else i
+            groups.setdefault(together, (step, []))[1].append(i)
+        for step, members in groups.values():
+            self.update_all(members, *step)
         self.iter += 1
 
     def _follow_device(self) -> None:
@@ -75,20 +81,23 @@ class SGDSolver(Solver):
             for diff in diffs:
                 diff.mul_(limit / norm)
 
-    def update(self, i: int, rate: float, decay: float) -> None:
-        """Regularise and move parameter ``i``.
+    def update_all(self, members: Sequence[int], rate: float, decay: float) -> None:
+        """Regularise and move some parameters.
 
         Args:
-            i: among the net's learnable parameters.
-            rate: its learning rate.
-            decay: its weight decay.
+            members: which of the net's learnable ones; on one device.
+            rate: their learning rate.
+            decay: their weight decay.
         """
-        blob, history = self.net.params.learnable[i], self.history[i]
+        blobs = [self.net.params.learnable[i] for i in members]
         if self.param.regularization_type == "L1":
-            self.regularize(blob.data, blob.diff, decay)
+            for blob in blobs:
+                self.regularize(blob.data, blob.diff, decay)
             decay = 0
-        momentum_step(blob.data, blob.diff, history, self.param.momentum, rate, decay)
-        blob.defer_diff(history)
+        triples = [(blob.data, blob.diff, self.history[i]) for i, blob in zip(members, blobs)]
+        fused.momentum_steps(triples, self.param.momentum, rate, decay)
+        for i, blob in zip(members, blobs):
+            blob.defer_diff(self.history[i])
 
     def regularize(self, weights: torch.Tensor, gradient: torch.Tensor, decay: float) -> None:
         """Add the penalty's gradient, in place."""
@@ -99,8 +108,12 @@ class SGDSolver(Solver):
 class AdaptiveSolver(SGDSolver):
     """A solver whose step is computed from the regularised gradient by :meth:`direction`, and then subtracted."""
 
-    def update(self, i: int, rate: float, decay: float) -> None:
-        """Regularise and move parameter ``i``; its diff becomes the step."""
+    def update_all(self, members: Sequence[int], rate: float, decay: float) -> None:
+        """Regularise and move each of some parameters; its diff becomes the step."""
+        for i in members:
+            self._update(i, rate, decay)
+
+    def _update(self, i: int, rate: float, decay: float) -> None:
         blob = self.net.params.learnable[i]
         weights, diff = blob.data, blob.diff
         self.regularize(weights, diff, decay)
