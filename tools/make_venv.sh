@@ -13,7 +13,7 @@ depends on the machine. A second run only installs what is missing.
 
 environment:
     BASE_PYTHON   another interpreter than python3
-    TORCH         cpu: PyTorch without CUDA, which saves about 4 GB on Linux x86-64; or a version, 2.13.0 say
+    TORCH         cpu: PyTorch without CUDA, which saves 4.5 GB on Linux x86-64; or a version, 2.13.0 say
     TORCH_INDEX   the address of the index that PyTorch comes from, where pip's own has no such build; PyTorch's
                   installation page names the one of its CPU builds
     PINS          no: what pip chooses within requirements/*.txt, for a Python or a machine that the pins do not fit
