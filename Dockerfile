@@ -38,8 +38,8 @@ RUN set -eu; \
 # Everything that is Caffe goes to /opt/caffe: bin, lib, python.
 ARG CAFFE_SOURCE=1.0.0+git20180821.99bd997-8
 ARG CAFFE_BINARY=${CAFFE_SOURCE}+b2
-ARG NCCL=2.21.5
 WORKDIR /src
+COPY requirements/pins/nccl.txt /src/
 RUN set -eu; \
     apt-get update; \
     if [ "$CAFFE" = cpu ]; then \
@@ -47,7 +47,7 @@ RUN set -eu; \
         for deb in ./*.deb; do dpkg-deb -x "$deb" unpacked; done; \
     else \
         apt-get source "caffe=$CAFFE_SOURCE"; \
-        python3 -m pip install --no-cache-dir --no-deps --target nccl "nvidia-nccl-cu11==$NCCL"; \
+        python3 -m pip install --no-cache-dir --no-deps --require-hashes --target nccl -r nccl.txt; \
     fi; \
     rm -rf /var/lib/apt/lists/*
 
@@ -79,7 +79,8 @@ RUN set -eu; \
     else \
         programs=made/tools; libraries=made/lib; package=$(echo caffe-*/python/caffe); \
         cp nccl/nvidia/nccl/lib/libnccl.so.2 /opt/caffe/lib/; \
-        echo "Debian bullseye's source: caffe $CAFFE_SOURCE, CUDA $CUDA_TOOLKIT, code $CUDA_CODE, PTX $CUDA_PTX, NCCL $NCCL" \
+        echo "Debian bullseye's source: caffe $CAFFE_SOURCE, CUDA $CUDA_TOOLKIT, code $CUDA_CODE, PTX $CUDA_PTX," \
+            "NCCL $(sed -n 's/^nvidia-nccl-cu11==\([0-9.]*\).*/\1/p' nccl.txt)" \
             > /opt/caffe/SOURCE; \
     fi; \
     for program in caffe convert_imageset compute_image_mean extract_features \
@@ -100,13 +101,12 @@ RUN set -eu; \
         cat /opt/caffe/GPU_CODE; \
     fi
 
-COPY requirements /src/requirements
-COPY docker/constraints.txt /src/
+COPY requirements/pins/caffe.txt /src/
 RUN set -eu; \
     python3 -m venv /opt/python; \
-    /opt/python/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt \
-        -r requirements/caffefiles.txt -r requirements/foolcaffe.txt -r requirements/pycaffe.txt \
-        -r requirements/hdf5.txt -r requirements/test.txt; \
+    sed -n '/^pip==/,/[^\\]$/p' caffe.txt > pip.txt; \
+    /opt/python/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r pip.txt; \
+    /opt/python/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r caffe.txt; \
     /opt/python/bin/pip check; \
     printf '/foolcaffe/python\n/opt/caffe/python\n' > /opt/python/lib/python3.9/site-packages/foolcaffe.pth
 

@@ -1,22 +1,52 @@
 # FoolCaffe: one file target an artefact; what is done is not done again. `make help` lists the targets.
 
+# What a user gives is text, on the command line as in the environment: $ and `, quotes and ; in it mean nothing to make,
+# and no recipe holds it. Programs find it in their environment.
+GIVEN := CLASS FOOL STUDY MODEL GPU IMAGENET TINY_IMAGENET SKIP_BAD WEIGHT_DECAY BASE_LR STD MAX_ITER SEED TORCH TORCH_INDEX PINS
+$(foreach v,$(GIVEN) DATASET ENGINE,$(if $(and $(value $v),$(filter command environment,$(origin $v))),$(eval override $v := $$(value $v))))
+$(foreach v,$(GIVEN),$(if $(value $v),$(eval export $v)))
+# Of the environment's NAME and IMAGES nothing is taken: there they are somebody else's.
+$(foreach v,NAME IMAGES,$(if $(filter command,$(origin $v)),$(eval override $v := $$(value $v))))
+
 DATASET ?= demo
 MODEL ?= linear_softmax
-# Of the environment's NAME nothing is taken: there it is often the machine's.
 NAME = $(notdir $(MODEL))
 GPU ?= auto
-# Real Caffe where apt can fetch it or the system has it, else torchcaffe.
-ENGINE ?= $(if $(or $(wildcard .caffe/SOURCE),$(shell command -v apt-get),$(shell command -v caffe)),caffe,torch)
+export MODEL GPU
 
-ifneq ($(filter-out caffe torch,$(ENGINE)),)
-$(error ENGINE=$(ENGINE) is no engine: caffe or torch)
+# These become names of folders, in recipes too.
+SPECIAL := ' " ` \ ; & | < > ( ) { } [ ] * ? ~ ! % : = ^ $$ \# ,
+unfit = $(strip $(filter-out 1,$(words $1)) $(foreach c,$(SPECIAL) /,$(findstring $c,$1)) $(filter . ..,$1))
+ifneq ($(call unfit,$(NAME)),)
+$(error NAME=$(NAME) is no name of a folder below build/$(DATASET): one word without slashes and signs)
 endif
 ifeq ($(filter $(DATASET),demo tiny-imagenet imagenet),)
 $(error DATASET=$(DATASET) is no dataset: demo, tiny-imagenet or imagenet)
 endif
 
-ifneq ($(words $(NAME))$(findstring /,$(NAME)),1)
-$(error NAME=$(NAME) is no name of a folder below build/$(DATASET): one word without slashes)
+B := build/$(DATASET)
+M := $(B)/$(NAME)
+
+# The engine: the one that is asked for; the one that built the dataset or trained on it last; the one that is installed;
+# real Caffe where apt can fetch it or the system has it, else torchcaffe.
+ifndef ENGINE
+ifneq ($(wildcard $(B)/engine),)
+ENGINE := $(shell cat $(B)/engine)
+WHY := it built $(B)
+else ifneq ($(wildcard .caffe/SOURCE),)
+ENGINE := caffe
+else ifneq ($(wildcard .venv/READY),)
+ENGINE := torch
+WHY := .venv is here, and .caffe is not
+else
+ENGINE := $(if $(shell command -v apt-get)$(shell command -v caffe),caffe,torch)
+endif
+endif
+ifneq ($(filter-out caffe torch,$(ENGINE))$(filter-out 1,$(words $(ENGINE))),)
+$(error ENGINE=$(ENGINE) is no engine: caffe or torch)
+endif
+ifneq ($(and $(WHY),$(filter demo lmdb train fool templates evaluate toy study doctor,$(MAKECMDGOALS))),)
+$(info ENGINE=$(ENGINE), for $(WHY); ENGINE=$(filter-out $(ENGINE),caffe torch) takes the other)
 endif
 
 ifeq ($(ENGINE),caffe)
@@ -30,22 +60,31 @@ export ENGINE
 export FOOLCAFFE_ENGINE := $(ENGINE)
 export PYTHONPATH := $(CURDIR)/python
 RUN := $(PYTHON) -m
+# $(RUN_WITH) VARIABLE MODULE ARGUMENTS...: with the options that the user wrote in the variable
+RUN_WITH := @$(PYTHON) tools/run_with.py
 
-# Where the images are
+# Where the images are, and the folder that they are put into first, if they are not the user's
+define newline
+
+
+endef
+is_folder = $(shell test -d "$$(printf %b '$(subst $(newline),\n,$(subst ','\'',$(subst \,\\,$1)))')" && echo 1)
 ifeq ($(DATASET),demo)
-IMAGES := data/demo
+FETCHED := data/demo
 else ifeq ($(DATASET),tiny-imagenet)
-IMAGES := $(if $(wildcard $(TINY_IMAGENET)/train),$(TINY_IMAGENET),data/tiny-imagenet)
+FETCHED := $(if $(call is_folder,$(TINY_IMAGENET)/train),,data/tiny-imagenet)
+IMAGES := $(TINY_IMAGENET)
 else
 IMAGES := $(IMAGENET)
 endif
-
-B := build/$(DATASET)
-M := $(B)/$(NAME)
+ifdef FETCHED
+IMAGES := $(FETCHED)
+endif
+export IMAGES
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help demo test test-quick lint wheels lmdb train fool templates evaluate toy explorer study doctor bench-lmdb bench-train bench-attacks clean distclean
+.PHONY: .caffe .venv help demo test test-quick test-pythons lint pins wheels lmdb train fool templates evaluate toy explorer study doctor bench-lmdb bench-train bench-attacks clean distclean
 
 help:  ## this list
 	@echo 'usage: make TARGET [DATASET=demo|tiny-imagenet|imagenet] [ENGINE=caffe|torch] [MODEL=…] [GPU=auto|cpu|0,1]'
@@ -53,12 +92,17 @@ help:  ## this list
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  TINY_IMAGENET=  the zip or its folder (else it is downloaded); IMAGENET= a folder with train/ and val/'
-	@echo '  MODEL=          one of: $(notdir $(patsubst %/solver.prototxt,%,$(wildcard models/*/solver.prototxt)))'
-	@echo '  NAME=           the trained folder under build/DATASET, if not the name of the model, with any of'
+	@echo '  ENGINE=         without it the engine that built build/DATASET, else the one that is installed, else real Caffe'
+	@echo '  MODEL=          a name: $(notdir $(patsubst %/solver.prototxt,%,$(wildcard models/*/solver.prototxt)));'
+	@echo '                  or the path of a folder with a solver.prototxt and its nets, as models/ has them'
+	@echo '  NAME=           the trained folder under build/DATASET, if not the last word of MODEL, with any of'
 	@echo '                  WEIGHT_DECAY= BASE_LR= STD= MAX_ITER= SEED= to differ from its prototxts'
-	@echo '  CLASS=          for fool: an id, a wnid or a name; FOOL= further options of python -m foolcaffe.fool'
-	@echo '  STUDY=          for study: parts, and further options of python -m foolcaffe.study'
+	@echo '  CLASS=          for fool: an id, a wnid or a name'
+	@echo '  FOOL=           for fool: further options of python -m foolcaffe.fool, for example'
+	@echo '                  FOOL="--flip --image '"'my photographs/fox 1.jpg'"'"; quotes are as in a shell, $$ and ` mean nothing'
+	@echo '  STUDY=          for study: parts, and further options of python -m foolcaffe.study, written in the same way'
 	@echo '  SKIP_BAD=1      for lmdb: leave unreadable images out, and name them in build/DATASET/*_lmdb/bad_images.txt'
+	@echo '  TORCH=cpu       for .venv: PyTorch without CUDA (tools/make_venv.sh --help, docs/install.md)'
 
 demo:  ## everything, on photographs that come with scikit-image: LMDB, training, fooling images
 	@$(MAKE) --no-print-directory DATASET=demo MODEL=linear_softmax NAME=linear_softmax lmdb train templates
@@ -69,7 +113,7 @@ demo:  ## everything, on photographs that come with scikit-image: LMDB, training
 	@$(MAKE) --no-print-directory DATASET=demo MODEL=linear_softmax NAME=linear_softmax OTHERS= explorer
 	@printf '\nDone. The pictures:\n'
 	@printf '  %s\n' build/demo/fool/*-figure.png build/demo/linear_softmax/templates.png build/demo/linear_softmax/loss.png build/toy.png
-	@printf 'Next: PATH=$$PWD/.caffe/bin:$$PATH python -m foolcaffe.fool --class 1\n'
+	@printf 'Next: $(RUN) foolcaffe.fool --class 1\n'
 	@printf 'To move it by hand, open this in a browser (`make explorer` adds seven models to it): build/demo/explorer.html\n'
 
 lmdb: $(B)/validated  ## LMDBs and mean of DATASET, compared with its lists
@@ -77,7 +121,8 @@ train: $(M)/trained.json  ## MODEL trained on DATASET; Ctrl-C leaves a snapshot,
 templates: $(M)/templates.png  ## the weight rows of MODEL as images
 
 fool: $(M)/trained.json  ## a fooling image of class CLASS
-	$(RUN) foolcaffe.fool --model $(M) --class "$(or $(CLASS),$(error CLASS= is missing: make fool CLASS=1))" $(FOOL)
+	$(if $(CLASS),,$(error CLASS= is missing: make fool CLASS=1))
+	$(RUN_WITH) FOOL foolcaffe.fool --model $(M) --class "$$CLASS"
 
 evaluate: $(M)/trained.json  ## top-1 and top-5 of MODEL on the validation LMDB
 	$(RUN) foolcaffe.evaluate --model $(M)
@@ -88,10 +133,10 @@ toy: | $(ENVIRONMENT)  ## the post's ten-dimensional example
 explorer: $(B)/explorer.html  ## one page to move a picture along a template by hand, with models of several weight decays
 
 study: $(B)/validated  ## every claim of the post and the note, measured: build/DATASET/study/report.html; it goes on where it was
-	$(RUN) foolcaffe.study --dataset $(B) --gpu $(GPU) $(STUDY)
+	$(RUN_WITH) STUDY foolcaffe.study --dataset $(B) --gpu "$$GPU"
 
 doctor:  ## engines, versions, GPU and whether a product on it is right, room for DATASET; what to do about what is missing
-	$(or $(wildcard $(PYTHON)),python3) -m foolcaffe.doctor --dataset $(DATASET) --gpu $(GPU) $(if $(IMAGES),--images "$(IMAGES)")
+	$(or $(wildcard $(PYTHON)),python3) -m foolcaffe.doctor --dataset $(DATASET) --gpu "$$GPU" $${IMAGES:+--images "$$IMAGES"}
 
 # one worker more than cores, for tests that wait; a file's tests stay together, for they share what they built
 PYTEST := -q -p no:cacheprovider -n $(shell expr $$(nproc) + 1) --dist loadfile --no-loadscope-reorder
@@ -104,11 +149,17 @@ test-quick: .venv/READY .caffe/TESTS  ## the suite without the slow tests
 	FOOLCAFFE_ENGINE= .venv/bin/python -m pytest $(PYTEST) -m 'not slow'
 	FOOLCAFFE_ENGINE=caffe .caffe/bin/python -m pytest $(PYTEST) -m 'not slow'
 
+test-pythons: .venv/READY  ## the quick unit tests under every other Python from 3.9 to 3.13 that is here
+	tools/test_pythons.sh
+
 lint: .venv/READY  ## ruff, mypy --strict, shellcheck
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/shellcheck -x -P tools tools/*.sh .ci/run
+
+pins: .venv/READY  ## requirements/pins/ renewed: the versions that are installed, with their hashes
+	tools/pins.sh --upgrade
 
 wheels: .venv/READY  ## dist/: a wheel of each of the three distributions
 	@for name in caffefiles torchcaffe foolcaffe; do \
@@ -135,11 +186,9 @@ distclean: clean  ## remove all that is not in git: downloads and environments t
 
 # The environments
 
-.caffe:
-	$(MAKE) .caffe/SOURCE
+.caffe: .caffe/SOURCE
 
-.venv:
-	$(MAKE) .venv/READY
+.venv: .venv/READY
 
 .caffe/SOURCE:
 	tools/install_caffe.sh
@@ -148,7 +197,7 @@ distclean: clean  ## remove all that is not in git: downloads and environments t
 	tools/install_caffe.sh --packages "$$(cat requirements/test.txt requirements/hdf5.txt)"
 	touch $@
 
-.venv/READY: $(wildcard packaging/*/pyproject.toml requirements/*.txt)
+.venv/READY: $(wildcard packaging/*/pyproject.toml requirements/*.txt requirements/pins/*.txt)
 	tools/make_venv.sh
 
 # Images, lists, LMDBs, mean
@@ -157,15 +206,18 @@ data/demo: | $(ENVIRONMENT)
 	$(RUN) foolcaffe.datasets demo --out $@
 
 data/tiny-imagenet: | $(ENVIRONMENT)
-	$(RUN) foolcaffe.datasets tiny-imagenet --out $@ $(if $(TINY_IMAGENET),--zip "$(TINY_IMAGENET)")
+	$(RUN) foolcaffe.datasets tiny-imagenet --out $@ $${TINY_IMAGENET:+--zip "$$TINY_IMAGENET"}
+
+REMEMBER = mkdir -p $(B); echo $(ENGINE) > $(B)/engine
 
 # synset_words.txt is the last of the three that is written
-$(B)/synset_words.txt: | $(ENVIRONMENT) $(filter data/%,$(IMAGES))
+$(B)/synset_words.txt: | $(ENVIRONMENT) $(FETCHED)
 	$(if $(IMAGES),,$(error IMAGENET= is missing: the folder that holds train/<wnid>/ and val/))
-	tools/make_lists.sh "$(IMAGES)" $(B)
+	tools/make_lists.sh "$$IMAGES" $(B)
+	@$(REMEMBER)
 
 $(B)/%_lmdb/data.mdb: | $(B)/synset_words.txt
-	tools/create_lmdb.sh $(if $(SKIP_BAD),--skip-bad) "$(IMAGES)" $(B)/$*.txt $(B)/$*_lmdb
+	tools/create_lmdb.sh $(if $(SKIP_BAD),--skip-bad) "$$IMAGES" $(B)/$*.txt $(B)/$*_lmdb
 
 $(B)/mean.binaryproto: | $(B)/train_lmdb/data.mdb
 	tools/make_mean.sh $(B)/train_lmdb $@
@@ -176,16 +228,19 @@ $(B)/validated: $(B)/mean.binaryproto $(B)/train_lmdb/data.mdb $(B)/val_lmdb/dat
 
 # The model
 
-OVERRIDES := $(foreach o,WEIGHT_DECAY BASE_LR STD MAX_ITER SEED,$(if $($o),--$(subst _,-,$(shell echo $o | tr A-Z a-z)) $($o)))
+OVERRIDES := WEIGHT_DECAY BASE_LR STD MAX_ITER SEED
 
 # With values asked for, what is there is compared: a model of other values must not pass for it.
-$(M)/solver.prototxt: $(if $(strip $(OVERRIDES)),FORCE) | $(B)/validated
-	$(RUN) foolcaffe.render --model $(MODEL) --dataset $(B) --out $(M) --gpu $(GPU) $(OVERRIDES)
+$(M)/solver.prototxt: $(if $(strip $(foreach o,$(OVERRIDES),$($o))),FORCE) | $(B)/validated
+	$(RUN) foolcaffe.render --model "$$MODEL" --dataset $(B) --out $(M) --gpu "$$GPU" \
+		$${WEIGHT_DECAY:+--weight-decay "$$WEIGHT_DECAY"} $${BASE_LR:+--base-lr "$$BASE_LR"} $${STD:+--std "$$STD"} \
+		$${MAX_ITER:+--max-iter "$$MAX_ITER"} $${SEED:+--seed "$$SEED"}
 
 FORCE:
 
 $(M)/trained.json: | $(M)/solver.prototxt
-	tools/train.sh --gpu $(GPU) $(M)
+	tools/train.sh --gpu "$$GPU" $(M)
+	@$(REMEMBER)
 
 $(M)/templates.png: $(M)/trained.json
 	$(RUN) foolcaffe.templates --model $(M)

@@ -19,6 +19,7 @@ environment:
     STORAGE_DRIVER, CONTAINERS_STORAGE_CONF, TMPDIR   buildah's own: how and where it keeps its images (vfs works everywhere)
     PIP_CERT, PIP_FIND_LINKS   of this machine's pip: buildah's pip gets them too
     DEBIAN_MIRROR   mirror of Debian (default: the images' own; with buildah the one that apt is configured with)
+    TORCH           of the image torch: a version for pip to choose, 2.13.0+cpu say, instead of the pinned one with CUDA
     JOBS            compilers at once (default: as many as there are cores)
 
 With buildah nothing is fetched from a registry of images: debootstrap makes the base images, once. It runs as root.
@@ -71,7 +72,7 @@ base() {
 build() {
     local file=Dockerfile arguments=(--build-arg "REVISION=$revision") suite=bullseye
     case $1 in
-        torch) file=Dockerfile.torch suite=bookworm ;;
+        torch) file=Dockerfile.torch suite=bookworm arguments+=(--build-arg "TORCH=${TORCH:-}") ;;
         *) arguments+=(--build-arg "CAFFE=$1" --build-arg "JOBS=${JOBS:-}") ;;
     esac
     if [ "$BUILDER" = docker ]; then

@@ -14,7 +14,7 @@ outside DIR is written, and no root is needed. DIR may be moved afterwards.
 A Caffe that the system already has (caffe on the PATH and "import caffe" in python3) is used as it is.
 
     --prefix DIR  where to (default: .caffe in the checkout)
-    --packages "NAME …"  Python packages for DIR/bin/python beside those of requirements/: "pytest h5py" for example
+    --packages "NAME …"  Python packages for DIR/bin/python beside those of requirements/pins/caffe.txt
     --force       install again even if DIR is there
     --debian      take Debian's packages even if the system has a Caffe
     --quiet       only errors
@@ -32,8 +32,8 @@ parse_options "prefix= packages= force debian quiet" "$@"
 no_arguments
 
 TOOLS="caffe convert_imageset compute_image_mean"
-# What foolcaffe needs beside pycaffe, in the versions that pycaffe works with.
-REQUIREMENTS=(-r "$ROOT/requirements/caffefiles.txt" -r "$ROOT/requirements/foolcaffe.txt" -r "$ROOT/requirements/pycaffe.txt")
+# What foolcaffe and its tests need beside pycaffe, in the versions that pycaffe works with.
+PINS=$ROOT/requirements/pins/caffe.txt
 # The closure of these is unpacked; of python3-caffe only the files of caffe itself, for its Debian dependencies
 # (ipython, pandas, …) come as current wheels or are not needed.
 CLOSURE="caffe libopenblas0-pthread libboost-python1.74.0 libpython3.9 python3.9 python3-distutils python3-lib2to3 python-pip-whl"
@@ -47,22 +47,20 @@ works() { # works DIR: a Caffe that runs and imports
     "$1/bin/python" -c 'import caffe, cv2, lmdb, matplotlib, simplejpeg, skimage, tqdm' >/dev/null 2>&1
 }
 
-# extras   the packages of --packages; into a system's Python nothing is installed
+# extras   the packages of --packages that are not there yet; into a system's Python nothing is installed
 extras() {
     [ -n "$PACKAGES" ] || return 0
     local log
     log=$(mktemp)
-    if [ -d "$PREFIX/site-packages" ]; then
-        # all of them in one call, so that pip keeps numpy and protobuf as pycaffe needs them
+    # shellcheck disable=SC2086
+    if ! "$PREFIX/bin/python" -c \
+            'import importlib.metadata as m, re, sys; [m.version(re.split("[<>=]", n)[0]) for n in sys.argv[1:]]' $PACKAGES 2>"$log"; then
+        [ -d "$PREFIX/site-packages" ] || die "the system's Python lacks a package: $(tail -n 1 "$log")" "install it there: $PACKAGES"
+        # what is pinned stays as it is
         # shellcheck disable=SC2086
-        "$PREFIX/bin/python" -m pip install --disable-pip-version-check --no-warn-script-location --upgrade \
-            --target "$PREFIX/site-packages" "${REQUIREMENTS[@]}" $PACKAGES >"$log" 2>&1 \
+        "$PREFIX/bin/python" -m pip install --disable-pip-version-check --no-warn-script-location \
+            --target "$PREFIX/site-packages" -c <(sed -n 's/^\([^ ]*==[^ ;]*\).*/\1/p' "$PINS") $PACKAGES >"$log" 2>&1 \
             || die "pip could not install $PACKAGES" "$(grep -E '^(ERROR|error)' "$log" | tail -n 3)"
-    else
-        # shellcheck disable=SC2086
-        "$PREFIX/bin/python" -c \
-            'import importlib.metadata as m, re, sys; [m.version(re.split("[<>=]", n)[0]) for n in sys.argv[1:]]' $PACKAGES 2>"$log" \
-            || die "the system's Python lacks a package: $(tail -n 1 "$log")" "install it there: $PACKAGES"
     fi
     rm -f "$log"
 }
@@ -223,18 +221,19 @@ say "Python packages"
 mkdir -p site-packages
 SITE=usr/lib/python3/dist-packages
 printf '../../../../site-packages\n../../../../../python\n' > "$SITE/foolcaffe.pth"
-"bin/python" - > "$ASIDE/pip.log" 2>&1 <<'TEXT' || die "pip could not be set up" "$(tail -n 3 "$ASIDE/pip.log")"
-import glob, os, subprocess, sys
-wheels = glob.glob("usr/share/python-wheels/*.whl")
-code = "import sys; sys.path[:0] = %r; from pip._internal.cli.main import main; sys.exit(main(sys.argv[1:]))" % (
-    [os.path.abspath(w) for w in wheels],)
-sys.exit(subprocess.call([sys.executable, "-W", "ignore", "-c", code, "install", "--disable-pip-version-check",
-                          "--target", "site-packages", "pip", "setuptools"]))
-TEXT
-bin/python -m pip install --disable-pip-version-check --no-warn-script-location --target site-packages --upgrade \
-    "${REQUIREMENTS[@]}" >>"$ASIDE/pip.log" 2>&1 \
-    || die "pip could not install the packages of $ROOT/requirements" "$(grep -E '^(ERROR|error)' "$ASIDE/pip.log" | tail -n 3)" \
-           "run this again: what was downloaded is kept"
+# Debian's old pip installs the pinned pip, which installs the rest.
+awk -v first="$ASIDE/first.txt" -v rest="$ASIDE/rest.txt" \
+    '/^[a-z]/ { to = /^(pip|setuptools)==/ ? first : rest } /^[ a-z]/ { print > to }' "$PINS"
+# install LIST PIP...   PIP is the command that pip is
+install() {
+    "${@:2}" install --disable-pip-version-check --no-warn-script-location --target site-packages --require-hashes -r "$1" >>"$ASIDE/pip.log" 2>&1 \
+        || die "pip could not install the packages of $PINS" "$(grep -E '^(ERROR|error)' "$ASIDE/pip.log" | tail -n 3)" \
+               "run this again: what was downloaded is kept"
+}
+: > "$ASIDE/pip.log"
+wheels=$(printf '%s:' "$PWD"/usr/share/python-wheels/*.whl)
+PYTHONPATH=$wheels install "$ASIDE/first.txt" bin/python -W ignore -m pip
+install "$ASIDE/rest.txt" bin/python -m pip
 rm -rf usr/share/python-wheels
 
 # 7. It must run before it gets its name

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,12 +63,26 @@ def _on_one_line(found: re.Match[str]) -> str:
 
 
 def fsync_folder(folder: PathLike) -> None:
-    """Make a rename in ``folder`` survive a power cut."""
+    """Make a rename in ``folder`` survive a power cut. Windows opens no folders, and needs nothing of the kind."""
+    if os.name == "nt":
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def read_at(file: int, size: int, offset: int) -> bytes:
+    """Read up to ``size`` bytes at ``offset`` of an open file, from any thread."""
+    if hasattr(os, "pread"):
+        return os.pread(file, size, offset)
+    with _SEEKING:  # Windows
+        os.lseek(file, offset, os.SEEK_SET)
+        return os.read(file, size)
+
+
+_SEEKING = threading.Lock()
 
 
 def sha256(path: PathLike) -> str:

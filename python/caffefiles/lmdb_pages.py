@@ -5,7 +5,6 @@ Source: the structures MDB_meta, MDB_db, MDB_page and MDB_node of LMDB 0.9 on a 
 
 from __future__ import annotations
 
-import os
 import struct
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from caffefiles.files import read_at
 
 _MAGIC, _VERSION = 0xBEEFC0DE, 1
 _META = struct.Struct("<QHHHH II QQ IHHQQQQQ IHHQQQQQ QQ")
@@ -70,7 +71,7 @@ class Tree:
         self.needed: int = (self._last + 1) * self._size
 
     def _meta(self, number: int, offset: int) -> Any:
-        data = os.pread(self._file, _META.size, offset)
+        data = read_at(self._file, _META.size, offset)
         if len(data) < _META.size:
             raise Damaged("it has no meta pages")
         meta = _META.unpack(data)
@@ -143,7 +144,7 @@ class Tree:
     def _page(self, number: int, kind: int) -> bytes:
         if not 2 <= number <= self._last:
             raise Damaged(f"page {number} is referred to, there are 2..{self._last}")
-        page = os.pread(self._file, self._size, number * self._size)
+        page = read_at(self._file, self._size, number * self._size)
         if len(page) < self._size:
             raise Damaged(f"page {number} lies behind the end of the file")
         own, _, flags, lower, upper = _HEADER.unpack_from(page)
@@ -173,7 +174,7 @@ class Tree:
     def _overflow(self, number: int, length: int) -> memoryview:
         end = number * self._size + _OVERFLOW_HEADER.size + length
         if number >= 2 and end <= self.needed:
-            data = os.pread(self._file, _OVERFLOW_HEADER.size + length, number * self._size)
+            data = read_at(self._file, _OVERFLOW_HEADER.size + length, number * self._size)
             if len(data) == _OVERFLOW_HEADER.size + length:
                 own, _, flags, pages = _OVERFLOW_HEADER.unpack_from(data)
                 inside = len(data) <= pages * self._size and number + pages - 1 <= self._last

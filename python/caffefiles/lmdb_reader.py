@@ -44,7 +44,7 @@ class LmdbReader:
                 "it is a LevelDB: say backend: LEVELDB" if leveldb else "build it, or correct the path",
             )
         try:
-            handle = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            handle = os.open(file, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
         except OSError as error:
             raise CaffeError(f"the LMDB {self.path!r} cannot be opened: {error.strerror}") from None
         weakref.finalize(self, os.close, handle)

@@ -273,7 +273,7 @@ def find_room(dataset: str, images: str) -> list[Finding]:
         at = _existing(folder)
         if not os.access(at, os.W_OK):
             todo = "mend its permissions; in a container: mount a folder that is yours, and --user $(id -u):$(id -g)"
-            found.append(Finding(BAD, "room", f"{at} cannot be written by user {os.getuid()}", todo))
+            found.append(Finding(BAD, "room", f"{at} cannot be written by this user", todo))
             continue
         free = shutil.disk_usage(at).free >> 20
         asked = sum(need.values()) if shared else mib

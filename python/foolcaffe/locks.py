@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,8 +23,15 @@ def locked(file: Path, what: str, shared: bool = False, error: FoolCaffeError | 
         error: raised instead of the default error where another process holds the lock.
 
     Raises:
-        FoolCaffeError: another process holds it.
+        FoolCaffeError: another process holds it, or this is Windows.
     """
+    try:
+        import fcntl
+    except ImportError:
+        raise FoolCaffeError(
+            f"{what} cannot be locked: this system has no such locks on files as Linux and macOS have",
+            "on Windows, build LMDBs, train and run the study in WSL; what was made there is evaluated and fooled here",
+        ) from None
     while True:
         file.parent.mkdir(parents=True, exist_ok=True)
         # opened for writing: over NFS an exclusive lock needs that

@@ -37,6 +37,7 @@ _RC: dict[Any, Any] = {
     "grid.color": "#dddddd",
     "grid.linewidth": 0.6,
     "legend.frameon": False,
+    "text.parse_math": False,  # a dollar in the name of a class is a dollar
     "svg.hashsalt": "foolcaffe",
 }
 

@@ -1,4 +1,4 @@
-"""The Dockerfiles' pins, and tools/docker_check.sh's messages; the images themselves are built by that script."""
+"""The pins, the Dockerfiles that install them, tools/docker_check.sh's messages. That script builds the images."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ from foolcaffe.doctor import PACKAGES
 from helpers import ROOT, environment, fails, succeeds, tool
 
 NEEDED = {
-    "constraints.txt": ["caffefiles", "foolcaffe", "pycaffe", "hdf5", "test"],
-    "constraints-torch.txt": ["caffefiles", "foolcaffe", "torchcaffe", "hdf5", "test"],
+    "caffe": ["build", "caffefiles", "foolcaffe", "pycaffe", "hdf5", "test"],
+    "venv": ["build", "caffefiles", "foolcaffe", "images", "hdf5", "test"],
+    "lint": ["lint", "browser"],
+    "leveldb": ["leveldb"],
+    "torch": ["torchcaffe"],
+    "nccl": ["nccl"],
 }
 
 
@@ -24,27 +28,50 @@ def requirements(*names: str) -> list[Requirement]:
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 
-def pins(name: str) -> dict[str, str]:
-    lines = [line.strip() for line in (ROOT / "docker" / name).read_text().splitlines()]
-    lines = [line for line in lines if line and not line.startswith("#")]
-    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[0-9][0-9a-z.]*", line) for line in lines)
-    return {canonicalize_name(line.split("==")[0]): line.split("==")[1] for line in lines}
+def pins(name: str) -> dict[str, list[Requirement]]:
+    """The pins of a file: by name, one a condition; each has hashes."""
+    lines = (ROOT / "requirements" / "pins" / f"{name}.txt").read_text().splitlines()
+    found: dict[str, list[Requirement]] = {}
+    for pin in "\n".join(line for line in lines if not line.startswith("#")).replace("\\\n", "").splitlines():
+        text, *hashes = pin.split(" --hash=")
+        assert hashes, f"{name}: {text} has no hash"
+        assert all(re.fullmatch("sha256:[0-9a-f]{64} *", one) for one in hashes), pin
+        one = Requirement(text)
+        assert [s.operator for s in one.specifier] == ["=="], text
+        found.setdefault(canonicalize_name(one.name), []).append(one)
+    return found
+
+
+def test_every_file_of_pins_is_known() -> None:
+    assert {path.stem for path in (ROOT / "requirements" / "pins").iterdir()} == set(NEEDED)
+    listed = {path.stem for path in (ROOT / "requirements").glob("*.txt")} - {"distributions", "torch"}
+    assert listed == {name for names in NEEDED.values() for name in names}
 
 
 @pytest.mark.parametrize("name", NEEDED)
-def test_the_images_pin_what_the_project_needs(name: str) -> None:
-    """A dependency that is added to requirements/ must be added to the images' pins."""
+def test_what_the_project_needs_is_pinned(name: str) -> None:
+    """What is added to requirements/ must be pinned: make pins."""
     pinned = pins(name)
-    file = "Dockerfile"
-    if name == "constraints-torch.txt":
-        file = "Dockerfile.torch"
-        pinned["torch"] = argument(file, "TORCH")[0]
-    installed = re.findall(r"-r (?:/tmp/)?requirements/(\w+)\.txt", (ROOT / file).read_text())
-    assert sorted(installed) == sorted(NEEDED[name])
     for requirement in requirements(*NEEDED[name]):
-        version = pinned.get(canonicalize_name(requirement.name))
-        assert version is not None, f"docker/{name} has no {requirement.name}"
-        assert requirement.specifier.contains(version), f"docker/{name}: {requirement} is needed, {version} is pinned"
+        found = pinned.get(canonicalize_name(requirement.name), [])
+        assert found, f"requirements/pins/{name}.txt has no {requirement.name}: make pins"
+        for one in found:
+            (exact,) = one.specifier
+            assert requirement.specifier.contains(exact.version), f"{name}: {requirement} is needed, {one} is pinned"
+
+
+def test_one_pin_of_a_package_applies_whatever_the_python() -> None:
+    """Of every package one pin applies, whatever the Python; no pin names the index that it came from."""
+    for name in ("caffe", "venv"):
+        for python in ("3.9", "3.10", "3.11", "3.12", "3.13"):
+            for package, choices in pins(name).items():
+                here = {"python_version": python, "python_full_version": f"{python}.1"}
+                apply = [one for one in choices if one.marker is None or one.marker.evaluate(here)]
+                assert len(apply) <= 1, (name, python, package)
+    for path in (ROOT / "requirements" / "pins").iterdir():
+        assert "://" not in path.read_text()
+    for file in ("Dockerfile", "Dockerfile.torch", "tools/make_venv.sh", "tools/install_caffe.sh"):
+        assert "--require-hashes" in (ROOT / file).read_text()
 
 
 def test_the_doctor_looks_for_every_dependency() -> None:

@@ -1,15 +1,16 @@
-"""Real Caffe's installation: what is installed, and what is said where it cannot be."""
+"""The installation of both environments: what is installed, and what is said where it cannot be."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from helpers import ROOT, fails, succeeds, tool
+from helpers import ROOT, environment, fails, succeeds, tool
 
 CAFFE = ROOT / ".caffe"
 DEBIAN = CAFFE.is_dir() and "Debian" in (CAFFE / "SOURCE").read_text()
@@ -116,3 +117,64 @@ def test_a_caffe_that_the_system_has_is_used_as_it_is(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == "1.0.0\n"
+
+
+def make_venv(checkout: Path, **changes: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """``tools/make_venv.sh`` with a Python that installs nothing: what it said, and what pip was asked for."""
+    shutil.copytree(ROOT / "tools", checkout / "tools")
+    shutil.copytree(ROOT / "requirements", checkout / "requirements")
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    python = checkout / ".venv" / "bin" / "python"
+    python.write_text(
+        """#!/bin/sh
+case "$*" in *"pip install"*) echo "$@" >> "$LOG" ;; *torch.version*) echo "2.13.0 $BUILD" ;; esac
+case "$*" in *"$REFUSED"*) echo "ERROR: no such file"; exit 1 ;; esac
+"""
+    )
+    python.chmod(0o755)
+    log = checkout / "log"
+    base = environment(
+        BASE_PYTHON=sys.executable, LOG=str(log), **{"REFUSED": "nothing", "BUILD": "for the CPU", **changes}
+    )
+    command = [str(checkout / "tools" / "make_venv.sh")]
+    done = subprocess.run(command, capture_output=True, text=True, env=base, timeout=60)
+    return done, log.read_text().splitlines() if log.exists() else []
+
+
+def test_what_is_pinned_is_installed_with_its_hashes(tmp_path: Path) -> None:
+    done, asked = make_venv(tmp_path)
+    succeeds(done)
+    assert [line.partition("-version-check ")[2] for line in asked] == [
+        "-r requirements/torchcaffe.txt",
+        "--require-hashes -r requirements/pins/venv.txt -r requirements/pins/lint.txt",
+        "--no-deps --no-build-isolation -e packaging/caffefiles -e packaging/torchcaffe -e packaging/foolcaffe",
+        "--require-hashes --only-binary plyvel -r requirements/pins/leveldb.txt",
+    ]
+    assert (tmp_path / ".venv" / "READY").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({"TORCH": "cpu", "TORCH_INDEX": "file:/no/such"}, "--index-url file:/no/such -r requirements/torchcaffe.txt"),
+        ({"TORCH": "2.9.1"}, "torch==2.9.1"),
+        ({"PINS": "no"}, "packaging/foolcaffe[torch,test,lint,browser]"),
+    ],
+)
+def test_pytorch_and_unpinned_packages_as_asked(tmp_path: Path, given: dict[str, str], asked: str) -> None:
+    done, lines = make_venv(tmp_path, **given)
+    succeeds(done)
+    assert any(line.endswith(asked) for line in lines), lines
+
+
+def test_without_a_build_for_the_cpu(tmp_path: Path) -> None:
+    if os.uname().sysname + os.uname().machine == "Linuxx86_64":
+        done, _ = make_venv(tmp_path / "a", TORCH="cpu", REFUSED="+cpu")
+        fails(done, "could not install PyTorch (torch==", "+cpu", "TORCH_INDEX")
+        assert not (tmp_path / "a" / ".venv" / "READY").exists()
+    done, _ = make_venv(tmp_path / "b", TORCH="cpu", BUILD="with CUDA 13.0")
+    fails(done, "TORCH=cpu was asked for", "with CUDA 13.0", "remove .venv")
+    done, _ = make_venv(tmp_path / "c", REFUSED="--require-hashes -r")
+    fails(done, "could not install the packages of requirements/pins", "PINS=no")
+    done, _ = make_venv(tmp_path / "d", PINS="some")
+    fails(done, "yes or no was expected", code=2)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from helpers import MAKE, PROGRAMS, ROOT, environment, make_images
+from helpers import ENGINE, MAKE, PROGRAMS, ROOT, environment, fails, make_images
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -35,12 +36,13 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
-def make(checkout: Path, *arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
-    base = environment(PYTHONWARNINGS="default")
+def make(checkout: Path, *arguments: str, ok: bool | None = True, **changes: str) -> subprocess.CompletedProcess[str]:
+    base = environment(PYTHONWARNINGS="default", **changes)
     for name in ("DATASET", "IMAGENET", "MODEL", "NAME", "MAKEFLAGS", "MAKELEVEL"):
-        base.pop(name, None)
+        if name not in changes:
+            base.pop(name, None)
     done = subprocess.run([*MAKE, *arguments], cwd=checkout, capture_output=True, text=True, env=base, timeout=300)
-    assert (done.returncode == 0) is ok, done.stdout + done.stderr
+    assert ok is None or (done.returncode == 0) is ok, done.stdout + done.stderr
     return done
 
 
@@ -73,6 +75,45 @@ def test_imagenet_in_a_folder_from_jpegs_to_a_fooling_image(checkout: Path, tmp_
     assert (checkout / "data" / "download.zip").exists()
 
 
+TEXT = """it's "1" $HOME $$ $(shell touch run) `touch run` $(touch run); touch run # * '; touch run; '"""
+
+
+def test_quotes_and_dollars_reach_the_programs_and_nothing_runs(checkout: Path, tmp_path: Path) -> None:
+    images = tmp_path / f"{TEXT}\n\ttouch run ü"
+    make_images(images, train=6, val=2)
+    words = (images / "synset_words.txt").read_text()
+    (images / "synset_words.txt").write_text(words.replace("ocean", TEXT))
+    picture = shutil.copy(images / "val" / "n01" / "val_0.JPEG", images / f"{TEXT}.JPEG")
+    road = ["DATASET=imagenet", f"IMAGENET={images}", "MAX_ITER=30", "GPU=cpu"]
+    make(checkout, "lmdb", "train", *road)
+    make(checkout, "fool", f"CLASS={TEXT}", f"FOOL=--image {shlex.quote(str(picture))}", *road)
+    (record,) = (checkout / "build" / "imagenet" / "fool").glob("*.json")
+    assert TEXT in json.loads(record.read_text())["target"].values()
+
+    more = f"{TEXT}\n\ttouch run"
+    assert repr(more) in make(checkout, "fool", f"CLASS={more}", *road, ok=False).stderr
+    assert TEXT in make(checkout, "fool", *road, ok=False, CLASS="n02", FOOL=f"--image {shlex.quote(TEXT)}").stderr
+    fails(make(checkout, "fool", "CLASS=n01", "FOOL=--image 'open", *road, ok=False), "'open: No closing", code=2)
+    assert "'1; touch run'" in make(checkout, "train", "NAME=z", "SEED=1; touch run", *road, ok=False).stderr
+    tiny = ["-n", "lmdb", "DATASET=tiny-imagenet"]
+    assert "foolcaffe.datasets" not in make(checkout, *tiny, f"TINY_IMAGENET={images}").stdout  # a folder: it is there
+    assert "foolcaffe.datasets" in make(checkout, *tiny, f"TINY_IMAGENET={images}.zip").stdout
+    assert not list(tmp_path.rglob("run"))
+
+
+@pytest.mark.parametrize("way", ["command line", "environment"])
+def test_make_itself_runs_nothing_of_what_is_given(checkout: Path, way: str) -> None:
+    names = (
+        "CLASS DATASET ENGINE FOOL GPU IMAGENET IMAGES MODEL NAME SEED SKIP_BAD STUDY TINY_IMAGENET TORCH WEIGHT_DECAY"
+    )
+    for name in names.split():
+        given = {"CLASS": "1", name: TEXT} if way == "environment" else {}
+        for goal in ("fool", "study", "doctor"):
+            for dataset in [] if name == "DATASET" else ["DATASET=tiny-imagenet"]:
+                make(checkout, "-n", goal, dataset, *([] if given else ["CLASS=1", f"{name}={TEXT}"]), ok=None, **given)
+    assert not list(checkout.rglob("run"))
+
+
 def test_an_unreadable_image_stops_make_and_nothing_looks_finished(checkout: Path, tmp_path: Path) -> None:
     images = tmp_path / "ilsvrc"
     make_images(images, train=3, val=2)
@@ -101,6 +142,29 @@ def test_an_unreadable_image_stops_make_and_nothing_looks_finished(checkout: Pat
 def test_wrong_variables_are_said(checkout: Path, arguments: list[str], said: str) -> None:
     assert said in make(checkout, *arguments, ok=False).stderr
     assert not list(checkout.glob("build/*/train_lmdb"))
+
+
+def test_the_engine_that_built_a_dataset_goes_on_with_it(checkout: Path, tmp_path: Path) -> None:
+    """Whatever is installed; real Caffe is never fetched because a later command does not say ENGINE=torch."""
+    images = tmp_path / "ilsvrc"
+    make_images(images, train=3, val=2)
+    road = ["DATASET=imagenet", f"IMAGENET={images}"]
+    engine = os.environ.get("FOOLCAFFE_ENGINE") or ENGINE
+    other = "torch" if engine == "caffe" else "caffe"
+    make(checkout, "lmdb", *road, ENGINE=engine)
+    shutil.rmtree(checkout / (".venv" if engine == "caffe" else ".caffe"), ignore_errors=True)
+    said = make(checkout, "lmdb", *road, ENGINE="").stdout.splitlines()[0]
+    assert said == f"ENGINE={engine}, for it built build/imagenet; ENGINE={other} takes the other"
+    assert "ENGINE=" not in make(checkout, "lmdb", *road, f"ENGINE={engine}").stdout
+
+    python = f".{'caffe' if engine == 'caffe' else 'venv'}/bin/python"
+    assert f"{python} -m foolcaffe.toy" in make(checkout, "-n", "toy", ENGINE="").stdout  # what is installed
+    demo = make(checkout, "-n", "demo", ENGINE="").stdout
+    assert f"Next: {python} -m foolcaffe.fool --class 1" in demo.splitlines()[-1]
+    (checkout / "build" / "imagenet" / "engine").write_text(f"{other}\n")
+    assert f"ENGINE={other}, for it built" in make(checkout, "-n", "lmdb", *road, ENGINE="").stdout
+    (checkout / "build" / "imagenet" / "engine").write_text("tensorflow\n")
+    assert "ENGINE=tensorflow is no engine" in make(checkout, "lmdb", *road, ENGINE="", ok=False).stderr
 
 
 def test_help_names_every_target(checkout: Path) -> None:

@@ -7,7 +7,6 @@ flushed with the next one (``metasync=False``): a power cut loses the last commi
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -133,6 +132,8 @@ def cause(file: Path, error: Exception) -> str:
     """Why LMDB could not write. It says "Input/output error" for a full disk: the file system knows better."""
     folder = file.parent if file.parent.exists() else file.parent.parent
     size = file.stat().st_size if file.exists() else 0
+    import resource  # which Windows does not have
+
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
     if limit != resource.RLIM_INFINITY and size + (32 << 20) > limit:
         return f"the size limit for files of {limit >> 20} MiB was met (ulimit -f); raise it"

@@ -12,7 +12,6 @@ import json
 import mmap
 import os
 import pickle
-import resource
 import signal
 import sys
 from pathlib import Path
@@ -172,6 +171,8 @@ def main() -> None:
 
 
 def _limit_memory() -> None:
+    import resource  # which Windows does not have
+
     try:
         now = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
     except OSError:

@@ -26,7 +26,9 @@ class Signals:
         for effect in (sigint, sighup):
             if effect not in EFFECTS:
                 raise CheckError("caffe.cpp:162", f'Invalid signal effect "{effect}" was specified')
-        self._effects = {signal.SIGINT: sigint, signal.SIGHUP: sighup}
+        self._effects = {signal.SIGINT: sigint}
+        if hasattr(signal, "SIGHUP"):  # Windows has none
+            self._effects[signal.SIGHUP] = sighup
         self._got = dict.fromkeys(self._effects, False)
 
     def __enter__(self) -> Signals:
