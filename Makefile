@@ -20,9 +20,11 @@ unfit = $(strip $(filter-out 1,$(words $1)) $(foreach c,$(SPECIAL) /,$(findstrin
 ifneq ($(call unfit,$(NAME)),)
 $(error NAME=$(NAME) is no name of a folder below build/$(DATASET): one word without slashes and signs)
 endif
-ifeq ($(filter $(DATASET),demo tiny-imagenet imagenet),)
-$(error DATASET=$(DATASET) is no dataset: demo, tiny-imagenet or imagenet)
+ifneq ($(call unfit,$(DATASET)),)
+$(error DATASET=$(DATASET) is no name of a folder below build: one word without slashes and signs)
 endif
+# Any other name is a dataset of the user's own images.
+OWN := $(filter-out demo tiny-imagenet imagenet,$(DATASET))
 
 B := build/$(DATASET)
 M := $(B)/$(NAME)
@@ -74,7 +76,7 @@ FETCHED := data/demo
 else ifeq ($(DATASET),tiny-imagenet)
 FETCHED := $(if $(call is_folder,$(TINY_IMAGENET)/train),,data/tiny-imagenet)
 IMAGES := $(TINY_IMAGENET)
-else
+else ifndef OWN
 IMAGES := $(IMAGENET)
 endif
 ifdef FETCHED
@@ -87,11 +89,13 @@ export IMAGES
 .PHONY: .caffe .venv help demo test test-quick test-pythons lint pins wheels lmdb train fool templates evaluate toy explorer study doctor bench-lmdb bench-train bench-attacks clean distclean
 
 help:  ## this list
-	@echo 'usage: make TARGET [DATASET=demo|tiny-imagenet|imagenet] [ENGINE=caffe|torch] [MODEL=…] [GPU=auto|cpu|0,1]'
+	@echo 'usage: make TARGET [DATASET=demo|tiny-imagenet|imagenet|…] [ENGINE=caffe|torch] [MODEL=…] [GPU=auto|cpu|0,1]'
 	@echo
 	@awk -F':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo '  TINY_IMAGENET=  the zip or its folder (else it is downloaded); IMAGENET= a folder with train/ and val/'
+	@echo '  IMAGES=         with any other DATASET=: a folder of your own images, a folder for each class; for example'
+	@echo '                  make lmdb train DATASET=mine IMAGES=~/photographs'
 	@echo '  ENGINE=         without it the engine that built build/DATASET, else the one that is installed, else real Caffe'
 	@echo '  MODEL=          a name: $(notdir $(patsubst %/solver.prototxt,%,$(wildcard models/*/solver.prototxt)));'
 	@echo '                  or the path of a folder with a solver.prototxt and its nets, as models/ has them'
@@ -210,6 +214,16 @@ data/tiny-imagenet: | $(ENVIRONMENT)
 
 REMEMBER = mkdir -p $(B); echo $(ENGINE) > $(B)/engine
 
+ifdef OWN
+# One program does it all, and notices which images have changed.
+$(B)/validated: FORCE | $(ENVIRONMENT)
+	$(if $(or $(IMAGES),$(wildcard $@)),,$(error IMAGES= is missing: make lmdb DATASET=$(DATASET) IMAGES=folder, with a folder for each class))
+	@mkdir -p $(B)
+	$(if $(IMAGES),$(RUN) foolcaffe.photos --data-only --dataset $(DATASET) $(if $(SKIP_BAD),--skip-bad) "$$IMAGES")
+	@$(REMEMBER)
+
+$(M)/solver.prototxt $(M)/trained.json: $(B)/validated
+else
 # synset_words.txt is the last of the three that is written
 $(B)/synset_words.txt: | $(ENVIRONMENT) $(FETCHED)
 	$(if $(IMAGES),,$(error IMAGENET= is missing: the folder that holds train/<wnid>/ and val/))
@@ -225,6 +239,7 @@ $(B)/mean.binaryproto: | $(B)/train_lmdb/data.mdb
 $(B)/validated: $(B)/mean.binaryproto $(B)/train_lmdb/data.mdb $(B)/val_lmdb/data.mdb
 	tools/validate_lmdb.sh $(B)
 	touch $@
+endif
 
 # The model
 

@@ -130,7 +130,8 @@ def test_an_unreadable_image_stops_make_and_nothing_looks_finished(checkout: Pat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["lmdb", "DATASET=cifar"], "demo, tiny-imagenet or imagenet"),
+        (["lmdb", "DATASET=cifar"], "IMAGES= is missing"),
+        (["lmdb", "DATASET=a/b"], "no name of a folder below build"),
         (["lmdb", "ENGINE=tensorflow"], "caffe or torch"),
         (["train", "NAME=two words"], "one word without slashes"),
         (["train", "NAME=a/b"], "one word without slashes"),
@@ -191,3 +192,26 @@ def test_a_test_never_installs(checkout: Path, environment_folder: str) -> None:
     assert not (checkout / "installed").exists()
     subprocess.run(["make", *arguments], cwd=checkout, capture_output=True, env=environment(), timeout=60, check=False)
     assert (checkout / "installed").exists()
+
+
+def test_images_of_ones_own(checkout: Path, tmp_path: Path) -> None:
+    """make lmdb train DATASET=mine IMAGES=folder; a class that is renamed builds anew what depends on it."""
+    make_images(tmp_path / "made", train=5, val=1)
+    images = tmp_path / "it's mine"
+    (tmp_path / "made" / "train").rename(images)
+    (images / "n01").rename(images / "red $HOME")
+    mine = ["DATASET=mine", f"IMAGES={images}", "MAX_ITER=20", "GPU=cpu"]
+    make(checkout, "lmdb", "train", *mine)
+    built = checkout / "build" / "mine"
+    assert (built / "synset_words.txt").read_text().splitlines()[-1] == "red_$HOME red $HOME"
+    files = {p: p.stat().st_mtime_ns for p in built.rglob("*") if p.is_file() and p.name != "engine"}
+    make(checkout, "lmdb", "train", *mine)
+    assert {p: p.stat().st_mtime_ns for p in files} == files
+    make(checkout, "fool", "DATASET=mine", "CLASS=red $HOME", "FOOL=--flip --start noise")
+
+    (images / "red $HOME").rename(images / "crimson")
+    make(checkout, "lmdb", "train", *mine)
+    assert (built / "synset_words.txt").read_text().startswith("crimson crimson\n")
+    assert (built / "linear_softmax" / "trained.json").stat().st_mtime_ns > files[built / "linear_softmax/trained.json"]
+    assert (built / "old" / "1" / "linear_softmax" / "trained.json").exists()
+    assert (built / "validated").exists()
