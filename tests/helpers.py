@@ -40,6 +40,19 @@ MAKE = ["make", *(word for target in ENVIRONMENTS for word in ("-o", target))]
 """make that never installs anything: the environments are as old as they are, whatever pyproject.toml says."""
 
 
+def borrow_environments(folder: Path) -> None:
+    """Give a checkout a .caffe and a .venv of its own that run the programs of ours; make may write into them."""
+    for name, made in ((".caffe", "SOURCE"), (".venv", "READY")):
+        if (ROOT / name / "bin").is_dir():
+            (folder / name / "bin").mkdir(parents=True)
+            for program in ("python", *PROGRAMS):
+                wrapper = folder / name / "bin" / program
+                if os.access(ROOT / name / "bin" / program, os.X_OK):
+                    wrapper.write_text(f'#!/bin/sh\nexec "{ROOT}/{name}/bin/{program}" "$@"\n')
+                    wrapper.chmod(0o755)
+            shutil.copyfile(ROOT / name / made, folder / name / made)
+
+
 def environment(engine: str = "", **changes: str) -> dict[str, str]:
     """This process's environment, with the checkout's packages, an engine (ours), and warnings as errors."""
     engine = engine or ENGINE or "caffe"

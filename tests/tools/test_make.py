@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import ENGINE, MAKE, PROGRAMS, ROOT, environment, fails, make_images
+from helpers import ENGINE, MAKE, ROOT, borrow_environments, environment, fails, make_images
 
 pytestmark = pytest.mark.usefixtures("engine")
 
@@ -23,15 +23,7 @@ def checkout(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "Makefile", folder)
     for name in ("tools", "python", "models", "requirements", "packaging", "pyproject.toml"):
         (folder / name).symlink_to(ROOT / name)
-    for name, made in ((".caffe", "SOURCE"), (".venv", "READY")):  # folders of its own, for make may write into them
-        if (ROOT / name / "bin").is_dir():
-            (folder / name / "bin").mkdir(parents=True)
-            for program in ("python", *PROGRAMS):
-                wrapper = folder / name / "bin" / program
-                if os.access(ROOT / name / "bin" / program, os.X_OK):
-                    wrapper.write_text(f'#!/bin/sh\nexec "{ROOT}/{name}/bin/{program}" "$@"\n')
-                    wrapper.chmod(0o755)
-            shutil.copyfile(ROOT / name / made, folder / name / made)
+    borrow_environments(folder)
     (folder / "data").mkdir()
     return folder
 
