@@ -194,7 +194,7 @@ distclean: clean  ## remove all that is not in git: downloads and environments t
 	tools/install_caffe.sh
 
 .caffe/TESTS: | .caffe/SOURCE
-	tools/install_caffe.sh --packages "$$(cat requirements/test.txt requirements/hdf5.txt)"
+	tools/install_caffe.sh --packages "$$(sed 's/[#;].*//' requirements/test.txt requirements/hdf5.txt)"
 	touch $@
 
 .venv/READY: $(wildcard packaging/*/pyproject.toml requirements/*.txt requirements/pins/*.txt)
