@@ -103,12 +103,10 @@ def test_quotes_and_dollars_reach_the_programs_and_nothing_runs(checkout: Path, 
 
 @pytest.mark.parametrize("way", ["command line", "environment"])
 def test_make_itself_runs_nothing_of_what_is_given(checkout: Path, way: str) -> None:
-    names = (
-        "CLASS DATASET ENGINE FOOL GPU IMAGENET IMAGES MODEL NAME SEED SKIP_BAD STUDY TINY_IMAGENET TORCH WEIGHT_DECAY"
-    )
-    for name in names.split():
+    names = "CLASS DATASET ENGINE FOOL GPU IMAGENET IMAGES MODEL NAME OTHERS SEED SKIP_BAD STUDY TINY_IMAGENET TORCH"
+    for name in (*names.split(), "WEIGHT_DECAY"):
         given = {"CLASS": "1", name: TEXT} if way == "environment" else {}
-        for goal in ("fool", "study", "doctor"):
+        for goal in ("fool", "explorer", "study"):
             for dataset in [] if name == "DATASET" else ["DATASET=tiny-imagenet"]:
                 make(checkout, "-n", goal, dataset, *([] if given else ["CLASS=1", f"{name}={TEXT}"]), ok=None, **given)
     assert not list(checkout.rglob("run"))
@@ -133,6 +131,7 @@ def test_an_unreadable_image_stops_make_and_nothing_looks_finished(checkout: Pat
         (["lmdb", "DATASET=cifar"], "demo, tiny-imagenet or imagenet"),
         (["lmdb", "ENGINE=tensorflow"], "caffe or torch"),
         (["train", "NAME=two words"], "one word without slashes"),
+        (["explorer", "OTHERS=a b;c"], "words without slashes"),
         (["train", "NAME=a/b"], "one word without slashes"),
         (["lmdb", "DATASET=imagenet"], "IMAGENET= is missing"),
         (["lmdb", "DATASET=imagenet", "IMAGENET=/no/such"], "no dataset folder at /no/such"),
