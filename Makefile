@@ -5,8 +5,8 @@
 GIVEN := CLASS FOOL STUDY MODEL GPU IMAGENET TINY_IMAGENET SKIP_BAD WEIGHT_DECAY BASE_LR STD MAX_ITER SEED TORCH TORCH_INDEX PINS
 $(foreach v,$(GIVEN) DATASET ENGINE,$(if $(and $(value $v),$(filter command environment,$(origin $v))),$(eval override $v := $$(value $v))))
 $(foreach v,$(GIVEN),$(if $(value $v),$(eval export $v)))
-# Of the environment's NAME and IMAGES nothing is taken: there they are somebody else's.
-$(foreach v,NAME IMAGES,$(if $(filter command,$(origin $v)),$(eval override $v := $$(value $v))))
+# Of the environment's NAME, IMAGES and OTHERS nothing is taken: there they are somebody else's.
+$(foreach v,NAME IMAGES OTHERS,$(if $(filter command,$(origin $v)),$(eval override $v := $$(value $v))))
 
 DATASET ?= demo
 MODEL ?= linear_softmax
@@ -47,7 +47,7 @@ endif
 ifneq ($(filter-out caffe torch,$(ENGINE))$(filter-out 1,$(words $(ENGINE))),)
 $(error ENGINE=$(ENGINE) is no engine: caffe or torch)
 endif
-ifneq ($(and $(WHY),$(filter demo lmdb train fool templates evaluate toy study doctor,$(MAKECMDGOALS))),)
+ifneq ($(and $(WHY),$(filter demo lmdb train fool templates evaluate toy explorer study doctor,$(MAKECMDGOALS))),)
 $(info ENGINE=$(ENGINE), for $(WHY); ENGINE=$(filter-out $(ENGINE),caffe torch) takes the other)
 endif
 
@@ -263,6 +263,9 @@ $(M)/templates.png: $(M)/trained.json
 # The explorer: NAME, and models of other weight decays; the demo's also from initial weights that are next to zero
 
 OTHERS = $(filter-out $(NAME),decay0.0005 decay1000 decay10000 $(if $(filter demo,$(DATASET)),$(addsuffix -zero,$(addprefix decay,0.0005 100 1000 10000))))
+ifneq ($(strip $(foreach o,$(OTHERS),$(call unfit,$o))),)
+$(error OTHERS=$(OTHERS) are no names of folders below $(B): words without slashes and signs)
+endif
 
 $(B)/decay%/trained.json: | $(B)/validated
 	$(MAKE) --no-print-directory NAME=decay$* WEIGHT_DECAY=$(firstword $(subst -, ,$*)) STD=$(if $(findstring -zero,$*),1e-9) train

@@ -95,12 +95,10 @@ def test_quotes_and_dollars_reach_the_programs_and_nothing_runs(checkout: Path, 
 
 @pytest.mark.parametrize("way", ["command line", "environment"])
 def test_make_itself_runs_nothing_of_what_is_given(checkout: Path, way: str) -> None:
-    names = (
-        "CLASS DATASET ENGINE FOOL GPU IMAGENET IMAGES MODEL NAME SEED SKIP_BAD STUDY TINY_IMAGENET TORCH WEIGHT_DECAY"
-    )
-    for name in names.split():
+    names = "CLASS DATASET ENGINE FOOL GPU IMAGENET IMAGES MODEL NAME OTHERS SEED SKIP_BAD STUDY TINY_IMAGENET TORCH"
+    for name in (*names.split(), "WEIGHT_DECAY"):
         given = {"CLASS": "1", name: TEXT} if way == "environment" else {}
-        for goal in ("fool", "study", "doctor"):
+        for goal in ("fool", "explorer", "study"):
             for dataset in [] if name == "DATASET" else ["DATASET=tiny-imagenet"]:
                 make(checkout, "-n", goal, dataset, *([] if given else ["CLASS=1", f"{name}={TEXT}"]), ok=None, **given)
     assert not list(checkout.rglob("run"))
@@ -126,6 +124,7 @@ def test_an_unreadable_image_stops_make_and_nothing_looks_finished(checkout: Pat
         (["lmdb", "DATASET=a/b"], "no name of a folder below build"),
         (["lmdb", "ENGINE=tensorflow"], "caffe or torch"),
         (["train", "NAME=two words"], "one word without slashes"),
+        (["explorer", "OTHERS=a b;c"], "words without slashes"),
         (["train", "NAME=a/b"], "one word without slashes"),
         (["lmdb", "DATASET=imagenet"], "IMAGENET= is missing"),
         (["lmdb", "DATASET=imagenet", "IMAGENET=/no/such"], "no dataset folder at /no/such"),
@@ -153,7 +152,7 @@ def test_the_engine_that_built_a_dataset_goes_on_with_it(checkout: Path, tmp_pat
     python = f".{'caffe' if engine == 'caffe' else 'venv'}/bin/python"
     assert f"{python} -m foolcaffe.toy" in make(checkout, "-n", "toy", ENGINE="").stdout  # what is installed
     demo = make(checkout, "-n", "demo", ENGINE="").stdout
-    assert f"Next: {python} -m foolcaffe.fool --class 1" in demo.splitlines()[-1]
+    assert f"Next: {python} -m foolcaffe.fool --class 1" in demo
     (checkout / "build" / "imagenet" / "engine").write_text(f"{other}\n")
     assert f"ENGINE={other}, for it built" in make(checkout, "-n", "lmdb", *road, ENGINE="").stdout
     (checkout / "build" / "imagenet" / "engine").write_text("tensorflow\n")
