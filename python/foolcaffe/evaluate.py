@@ -14,6 +14,7 @@ from caffefiles.datum import DatumLMDB
 from foolcaffe import engine
 from foolcaffe.classifier import Classifier
 from foolcaffe.errors import FoolCaffeError, run_cli
+from foolcaffe.initial import initial_share, sentence
 from foolcaffe.options import command_line
 from foolcaffe.progress import Progress
 from foolcaffe.trained import find_trained
@@ -82,7 +83,7 @@ def main(arguments: list[str]) -> int:
     net = model.classifier(options.gpu)
     result = evaluate(net, options.lmdb or model.dataset / "val_lmdb", options.quiet)
     synsets = model.synsets()
-    worst = result.confusions.most_common(10)
+    worst, initial = result.confusions.most_common(10), initial_share(model.folder, net)
     k = min(5, result.classes)
     if options.json:
         print(
@@ -95,6 +96,7 @@ def main(arguments: list[str]) -> int:
                     "top5": result.top5 / result.images,
                     "chance_top1": 1 / result.classes,
                     "chance_top5": k / result.classes,
+                    "initial_share": initial,
                     "confusions": [
                         {"true": synsets[t].name, "predicted": synsets[p].name, "count": n} for (t, p), n in worst
                     ],
@@ -112,6 +114,8 @@ def main(arguments: list[str]) -> int:
             f"  {name}  {100 * share:5.2f} % ± {100 * error:.2f}   chance {100 * chance / result.classes:.2f} %, "
             f"{share * result.classes / chance:.1f} times that"
         )
+    if initial is not None:
+        print(f"  {sentence(initial)}")
     print("  most confused:")
     for (t, p), count in worst:
         print(f"    {count:5d} ×  {synsets[t].name} taken for {synsets[p].name}")

@@ -40,7 +40,7 @@ def template_image(weights: npt.NDArray[np.float32], scale: float | None = None)
 def top(probabilities: npt.NDArray[np.float32], synsets: Synsets, count: int = 3) -> list[tuple[int, str, float]]:
     """The best classes: (id, name as it can be drawn, probability), best first."""
     order = np.argsort(-probabilities, kind="stable")[:count]
-    return [(int(i), drawable(synsets[int(i)], 24), float(probabilities[i])) for i in order]
+    return [(int(i), drawable(synsets[int(i)], 19), float(probabilities[i])) for i in order]
 
 
 def percent(probability: float) -> str:

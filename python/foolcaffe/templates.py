@@ -19,6 +19,7 @@ from foolcaffe.classes import Synset
 from foolcaffe.errors import run_cli
 from foolcaffe.figures import TEMPLATE_PERCENTILE, template_image
 from foolcaffe.images import write_png
+from foolcaffe.initial import initial_share, sentence
 from foolcaffe.options import command_line
 from foolcaffe.style import DPI, GREY, printable, save, styled
 from foolcaffe.trained import find_trained
@@ -82,7 +83,8 @@ def main(arguments: list[str]) -> int:
     model = find_trained(options.model, options.weights)
     synsets = model.synsets()
     chosen = [synsets.find(text) for text in options.classes or ()]
-    weights = model.classifier().score_weights()
+    net = model.classifier()
+    weights, share = net.score_weights(), initial_share(model.folder, net)
     out: Path = options.out or model.folder
     if not chosen:
         path = out / "templates.png"
@@ -90,7 +92,8 @@ def main(arguments: list[str]) -> int:
             path,
             weights,
             list(synsets),
-            f"{model.dataset.name}, {model.folder.name}: {len(weights)} templates",
+            f"{model.dataset.name}, {model.folder.name}: {len(weights)} templates"
+            + ("" if share is None else f", {100 * share:.0f} % initial noise"),
             options.each,
         )
         print(path)
@@ -100,6 +103,8 @@ def main(arguments: list[str]) -> int:
         write_png(path, template_image(weights[synset.id], scale))
         print(path)
     if not options.quiet:
+        if share is not None:
+            print(sentence(share), file=sys.stderr)
         norms = np.linalg.norm(weights.reshape(len(weights), -1), axis=1)
         print(
             f"weight norms: {norms.min():.3g} to {norms.max():.3g}, median {np.median(norms):.3g}; {DPI} dpi",

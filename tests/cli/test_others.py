@@ -209,3 +209,22 @@ def test_rates_are_written_as_people_write_them() -> None:
     from foolcaffe.train import _short
 
     assert [_short(v) for v in (1e-7, 0.01, 1.5e10, 2.5e-05)] == ["1e-7", "0.01", "1.5e10", "2.5e-5"]
+
+
+def test_what_is_left_of_the_initial_weights_is_said(road: Road) -> None:
+    """By the formula: what the decay has left of the first weights, in the energy of the present ones."""
+    from foolcaffe.initial import initial_share, sentence, training
+    from foolcaffe.trained import find_trained
+
+    model = find_trained(str(road.model))
+    net = model.classifier()
+    facts = training(model.folder, net)
+    rows = net.score_weights().reshape(net.classes, -1).astype(np.float64)
+    left = np.exp(-60 * 1e-7 * 100 / 0.1)  # the road: 60 iterations, rate 1e-7, decay 100, momentum 0.9
+    expected = rows.shape[1] * (1e-4 * left) ** 2 / (rows**2).sum(axis=1)
+    assert facts["initial_share"] == pytest.approx(np.minimum(1, expected).tolist(), rel=1e-5)
+    assert initial_share(model.folder, net) == pytest.approx(float(np.median(np.minimum(1, expected))), rel=1e-5)
+    record = json.loads(succeeds(run("evaluate", "--model", road.model, "--json")))
+    assert record["initial_share"] == pytest.approx(initial_share(model.folder, net))
+    assert "next to zero" in sentence(0.9)
+    assert "next to zero" not in sentence(0.01)

@@ -170,4 +170,10 @@ def test_foolcaffe_walks_its_road_in_an_empty_folder(wheels: Path, tmp_path: Pat
     pngs = sorted(p.name for p in (other.folder / "build").rglob("*.png"))
     assert "linear_softmax-astronaut-to-rocket.png" in pngs
     assert "toy.png" in pngs
+
+    own = ["images/train", "--dataset", "mine", "--max-iter", 30, "--gpu", "cpu", "--quiet"]
+    assert other.run("foolcaffe", "train", *own).stdout.splitlines()[-1].endswith("build/mine/linear_softmax")
+    fool = ["--model", "mine/linear_softmax", "--class", "moon", "--image", "images/photos/cat.JPEG", "--flip"]
+    assert "verified on the PNG" in other.run("foolcaffe", "fool", *fool).stdout
+    assert "moon" in other.run("foolcaffe", "classes").stdout
     assert other.files() == before

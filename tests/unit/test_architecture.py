@@ -92,6 +92,7 @@ ORDER = [
     "verify",
     "starts",
     "difficulty",
+    "initial",
     "evaluate",
     "figures",
     "animation",
