@@ -78,6 +78,8 @@ FETCHED := $(if $(call is_folder,$(TINY_IMAGENET)/train),,data/tiny-imagenet)
 IMAGES := $(TINY_IMAGENET)
 else ifndef OWN
 IMAGES := $(IMAGENET)
+else ifeq ($(filter command override,$(origin IMAGES)),)
+IMAGES :=
 endif
 ifdef FETCHED
 IMAGES := $(FETCHED)

@@ -207,7 +207,7 @@ class _Job:
             )
             if len(chosen) > 1 and not options.quiet:
                 self.say(table(self.records))
-            self.say(path if options.quiet else f"sheet   {path}")
+            self.say(path)
         if options.csv:
             write_csv(options.csv, self.records)
         if options.json:

@@ -46,7 +46,7 @@ def test_what_cannot_be_is_said(road: Road, tmp_path: Path) -> None:
         "the budget of 5 queries was spent",
         "highest confidence",
     )
-    fails(run("fool", *base, "--method", "gradient", "--steps", "5"), "gradient takes no steps", "it takes:")
+    fails(run("fool", *base, "--method", "gradient", "--steps", "5"), "gradient takes no steps", "it takes:", code=2)
     fails(run("fool", *base, "--method", "exact", "--eps", "-2"), "eps -2.0 is out of range")
     fails(run("fool", "--model", road.model), "one of --class, --all-targets and --untargeted", code=2)
     fails(run("fool", *base, "--untargeted"), "one of --class, --all-targets and --untargeted", code=2)
