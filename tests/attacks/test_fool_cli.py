@@ -49,5 +49,5 @@ def test_what_cannot_be_is_said(road: Road, tmp_path: Path) -> None:
     fails(run("fool", *base, "--method", "gradient", "--steps", "5"), "gradient takes no steps", "it takes:", code=2)
     fails(run("fool", *base, "--method", "exact", "--eps", "-2"), "eps -2.0 is out of range")
     fails(run("fool", "--model", road.model), "one of --class, --all-targets and --untargeted", code=2)
-    fails(run("fool", *base, "--untargeted"), "one of --class, --all-targets and --untargeted", code=2)
+    fails(run("fool", *base, "--untargeted"), "--class and --untargeted were given: only one of them can be", code=2)
     assert not list(tmp_path.glob("*.png"))
