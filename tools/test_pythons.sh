@@ -8,8 +8,8 @@ usage() {
 usage: tools/test_pythons.sh [--quiet] [3.12]...
 
 Runs tests/unit, but for the slow ones, under each Python named (default: every one from 3.9 to 3.13 that is here, but for
-that of .venv, whose tests are make test; that no other is here is no failure), each in an environment in build/pythons
-with the pinned packages and without PyTorch. Pythons are looked for on the PATH, in pyenv's folder, and where uv keeps
+those of .venv and .caffe, whose tests are make test; that no other is here is no failure), each in an environment in
+build/pythons with the pinned packages and without PyTorch. Pythons are looked for on the PATH, in pyenv's folder, and where uv keeps
 them. Each that is not here is named; the exit code is 1 if a test fails, or if none of the Pythons named is here.
 
     --quiet  only errors and the tests' own words
@@ -18,9 +18,12 @@ TEXT
 
 parse_options "quiet" "$@"
 VERSIONS=("${ARGUMENTS[@]:-}")
+done=""
 if [ -z "${VERSIONS[0]}" ]; then
     VERSIONS=(3.9 3.10 3.11 3.12 3.13)
-    done=$("$ROOT/.venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true)
+    for python in "$ROOT"/.venv/bin/python "$ROOT"/.caffe/bin/python; do
+        done+=" $("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true) "
+    done
 fi
 cd "$ROOT"
 
@@ -41,7 +44,7 @@ trap 'rm -f "$log"' EXIT
 ran=() failed=()
 for version in "${VERSIONS[@]}"; do
     [[ $version =~ ^3\.[0-9]+$ ]] || usage_error "'$version' is no version of Python such as 3.12"
-    if [ "$version" = "${done:-}" ]; then continue; fi
+    if [[ $done = *" $version "* ]]; then continue; fi
     if ! python=$(find_python "$version"); then
         say "Python $version is not here: not tested"
         continue
@@ -56,8 +59,8 @@ for version in "${VERSIONS[@]}"; do
     FOOLCAFFE_ENGINE='' "$venv/bin/python" -m pytest -q -p no:cacheprovider -n 2 tests/unit -m 'not slow' || failed+=("$version")
 done
 if [ ${#ran[@]} -eq 0 ]; then
-    [ -n "${done:-}" ] || die "no Python was found to test with" "name one that is here, or install one: pyenv install 3.12, or uv python install 3.12"
-    say "no other Python than $done is here"
+    [ -n "${done// /}" ] || die "no Python was found to test with" "name one that is here, or install one: pyenv install 3.12, or uv python install 3.12"
+    say "no other Python than those of make test is here"
     exit 0
 fi
 [ ${#failed[@]} -eq 0 ] || die "the tests fail under Python ${failed[*]}"
