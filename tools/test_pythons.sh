@@ -9,8 +9,9 @@ usage: tools/test_pythons.sh [--quiet] [3.12]...
 
 Runs tests/unit, but for the slow ones, under each Python named (default: every one from 3.9 to 3.13 that is here, but for
 those of .venv and .caffe, whose tests are make test; that no other is here is no failure), each in an environment in
-build/pythons with the pinned packages and without PyTorch. Pythons are looked for on the PATH, in pyenv's folder, and where uv keeps
-them. Each that is not here is named; the exit code is 1 if a test fails, or if none of the Pythons named is here.
+build/pythons with the pinned packages and without PyTorch. Pythons are looked for on the PATH, in pyenv's folder, and
+where uv keeps them. Each that is not here is named; the exit code is 1 if a test fails, or if none of the Pythons
+named is here.
 
     --quiet  only errors and the tests' own words
 TEXT
