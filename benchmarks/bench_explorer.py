@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "python")]
 
-from explore.browsers import chromium  # noqa: E402
+from browsers import chromium  # noqa: E402
 from explore.pages import facts_of  # noqa: E402
 
 MOVES = """

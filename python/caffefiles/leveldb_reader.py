@@ -69,7 +69,7 @@ class LevelDbReader:
             for file in (manifest, *sorted(Path(links).glob("*.log"))):
                 if file.is_file():
                     self._check_log(file)
-            # without paranoid_checks a damaged log's records would be left out, and nothing reason
+            # without paranoid_checks a damaged log's records would be left out without a word
             self._db: Any = self._plyvel.DB(links, paranoid_checks=True, max_open_files=100)
         except BaseException as error:
             shutil.rmtree(links)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -73,8 +74,8 @@ def default(model: TrainedModel, net: Classifier, targets: Sequence[int]) -> Sta
     """A photograph of the dataset's, or a validation image, that the net gets right and that is of no wanted class.
 
     The photographs are whole pictures in ``data/<dataset>/photos``, which the demo has; the name of a file is that of a
-    class. Of validation images it is the one of which the net is surest among the first :data:`LOOKED_AT`. If it gets
-    none right, the first of another class.
+    class. Of validation images it is the one of which the net is surest among the first :data:`LOOKED_AT` that can be
+    taken; if it gets none right, the first of them.
 
     Raises:
         FoolCaffeError: no validation LMDB, or no image of another class in it.
@@ -85,26 +86,17 @@ def default(model: TrainedModel, net: Classifier, targets: Sequence[int]) -> Sta
         best = synsets[int(net.scores(start.image.to_bgr()).argmax())]
         if best.id not in targets and photo.stem in (best.wnid, *best.names):
             return start
-    first: tuple[int, Record] | None = None
-    surest: tuple[float, int, Record] | None = None
     with DatumLMDB(model.dataset / "val_lmdb") as records:
-        for index, record in enumerate(records):
-            if index >= LOOKED_AT and first is not None:
-                break
-            if record.label in targets or record.pixels.shape != net.shape:
-                continue
-            first = first or (index, record)
-            probabilities = net.probabilities(BgrPixels(record.pixels.astype(np.float32)))[0]
-            sure = float(probabilities.max())
-            if int(probabilities.argmax()) == record.label and (surest is None or sure > surest[0]):
-                surest = (sure, index, record)
-    if surest is not None:
-        return _validation(model, net, *surest[1:])
-    if first is None:
+        fit = ((i, r) for i, r in enumerate(records) if r.label not in targets and r.pixels.shape == net.shape)
+        found = list(islice(fit, LOOKED_AT))
+    if not found:
         raise FoolCaffeError(
             f"{records.path} has no image of another class than the wanted", "choose a start with --image"
         )
-    return _validation(model, net, *first)
+    probabilities = net.probabilities(np.stack([record.pixels for _, record in found]).astype(np.float32))
+    right = probabilities.argmax(axis=1) == [record.label for _, record in found]
+    surest = int(np.where(right, probabilities.max(axis=1), -1.0).argmax())  # the first one, if none is right
+    return _validation(model, net, *found[surest])
 
 
 def _validation(model: TrainedModel, net: Classifier, index: int, record: Record) -> Start:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from explore.browsers import chromium, firefox
+from browsers import chromium, firefox
 from explore.pages import facts_of
 from foolcaffe.explore import __main__ as packer
 from foolcaffe.explore.page import page
