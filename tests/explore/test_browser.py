@@ -297,7 +297,7 @@ def test_regularization_keeps_picture_and_target(free: Page) -> None:
     assert "random noise that training began with" in texts[0]
     assert texts[3].startswith("Less than 1 %")
     free.click("[name=beginning][value='1']")
-    assert free.text("made-of").startswith("Training began from zero")
+    free.until(lambda: free.text("made-of").startswith("Training began from zero"))  # its weights are unpacked first
     assert free.text("decay-shown") == "weight decay 10000"
     free.quiet()
 
